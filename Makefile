@@ -1,0 +1,44 @@
+# demo, test, lint, bench, reference: each works from a fresh clone.
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+
+.PHONY: demo test lint format bench reference clean
+
+$(PY):
+	python3 -m venv $(VENV)
+
+$(STAMP): $(PY) pyproject.toml $(RUST_SOURCES)
+	$(PY) -m pip install --quiet --upgrade pip "maturin>=1.7,<2"
+	$(PY) -m pip install --quiet --editable ".[test,lint]"
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(VENV)/bin/mixwell demo
+
+test: $(STAMP)
+	cargo test --release --workspace
+	$(PY) -m pytest
+
+lint: $(STAMP)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+format: $(STAMP)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	cargo fmt --all
+
+bench: $(STAMP)
+	$(PY) -m pip install --quiet --editable ".[bench]"
+	$(PY) -m benchmarks
+
+reference:
+	cd tests/reference/scripts && for s in 0*.R; do Rscript $$s || exit 1; done
+
+clean:
+	rm -rf $(VENV) target
