@@ -1,0 +1,79 @@
+"""The data of the cases: real sets shipped with the package, and simulations with a fixed seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixwell import datasets
+
+FloatArray = NDArray[np.float64]
+
+
+def correlated(
+    rng: np.random.Generator, n_levels: int, sd: tuple[float, ...], correlation: float
+) -> FloatArray:
+    """Normal effects, shape (n_levels, k), with the given sds and one correlation between all of them."""
+    k = len(sd)
+    matrix = np.full((k, k), correlation) + (1 - correlation) * np.eye(k)
+    return rng.standard_normal((n_levels, k)) @ np.linalg.cholesky(matrix).T * np.asarray(sd)
+
+
+def maximal() -> pd.DataFrame:
+    """60 subjects x 80 items, each pair once; a and b (+-0.5) rotate within subjects and within items."""
+    rng = np.random.default_rng(20)
+    n_subjects, n_items = 60, 80
+    subject = np.repeat(np.arange(n_subjects), n_items)
+    item = np.tile(np.arange(n_items), n_subjects)
+    cell = (subject + item) % 4
+    a, b = (cell // 2) - 0.5, (cell % 2) - 0.5
+    columns = np.column_stack([np.ones_like(a), a, b, a * b])
+    of_subjects = correlated(rng, n_subjects, (80.0, 40.0, 30.0, 40.0), 0.3)
+    of_items = correlated(rng, n_items, (50.0, 25.0, 30.0, 30.0), 0.2)
+    mean = np.array([600.0, 40.0, -20.0, 15.0]) + of_subjects[subject] + of_items[item]
+    rt = np.einsum("nk,nk->n", columns, mean) + 120.0 * rng.standard_normal(len(a))
+    return pd.DataFrame(
+        {
+            "rt": rt,
+            "a": a,
+            "b": b,
+            "subj": pd.Categorical([f"S{s + 1:02d}" for s in subject]),
+            "item": pd.Categorical([f"I{i + 1:02d}" for i in item]),
+        }
+    )
+
+
+def million_slopes() -> pd.DataFrame:
+    """1,000,000 rows, 100,000 groups of about ten rows, in no order; group labels are integers."""
+    rng = np.random.default_rng(21)
+    n, n_groups = 1_000_000, 100_000
+    group = rng.integers(0, n_groups, n)
+    x, z = rng.standard_normal((2, n))
+    effects = correlated(rng, n_groups, (0.8, 0.5), 0.3)
+    y = 1.0 + 0.5 * x - 0.3 * z + effects[group, 0] + effects[group, 1] * x + rng.standard_normal(n)
+    return pd.DataFrame({"y": y, "x": x, "z": z, "g": group})
+
+
+def million_crossed() -> pd.DataFrame:
+    """1,000,000 rows, 50,000 users x 5,000 items at random; labels are integers."""
+    rng = np.random.default_rng(22)
+    n, n_users, n_items = 1_000_000, 50_000, 5_000
+    user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
+    x = rng.standard_normal(n)
+    of_users, of_items = 0.7 * rng.standard_normal(n_users), 0.4 * rng.standard_normal(n_items)
+    y = 3.0 + 0.2 * x + of_users[user] + of_items[item] + rng.standard_normal(n)
+    return pd.DataFrame({"y": y, "x": x, "user": user, "item": item})
+
+
+FRAMES: dict[str, Callable[[], pd.DataFrame]] = {
+    "sleepstudy": datasets.load_sleepstudy,
+    "penicillin": datasets.load_penicillin,
+    "chem97": datasets.load_chem97,
+    "insteval": datasets.load_insteval,
+    "maximal": maximal,
+    "million_slopes": million_slopes,
+    "million_crossed": million_crossed,
+}
