@@ -83,5 +83,6 @@ def read(name: str) -> pd.DataFrame:
     for column in columns:
         if column.numeric_order:
             values = frame[column.name].cat
-            frame[column.name] = values.set_categories(sorted(values.categories, key=int))
+            levels = sorted(values.categories, key=int)  # pandas reads unlisted labels as numbers
+            frame[column.name] = values.set_categories(levels).cat.rename_categories(list(map(str, levels)))
     return frame
