@@ -1,0 +1,1 @@
+"""From a design to a frozen fit, and what follows from it."""

@@ -1,0 +1,205 @@
+"""The certificate of a fit in words (DESIGN 3.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixwell.design.record import Design, RandomTerm
+from mixwell.fit.record import Fit, TermCertificate, Trace
+from mixwell.report.text import number
+
+FloatArray = NDArray[np.float64]
+
+# Parts of a combination below this share of its largest, in units of the response, are left out of the words.
+NEGLIGIBLE = 1e-3
+# More combinations than this in one term are counted, not listed.
+LISTED = 3
+
+
+def is_singular(fit: Fit) -> bool:
+    """Whether the covariance matrix of some term has less than full rank."""
+    return any(t.rank < len(cov) for t, cov in zip(fit.certificate.terms, fit.term_cov, strict=True))
+
+
+def _combinations(term: RandomTerm, certificate: TermCertificate) -> list[str]:
+    """The null space as texts, ``"(Intercept) - 0.5 Days"``: one per dimension, each with few parts."""
+    scale = np.array([np.sqrt(np.mean(column**2)) for column in term.columns])
+    rows = certificate.null_space.T / np.where(scale > 0, scale, 1.0)
+    pivots: list[int] = []
+    # Gauss-Jordan elimination with complete pivoting: each combination owns one effect that no other has.
+    for r in range(len(rows)):
+        i, j = np.unravel_index(np.argmax(np.abs(rows[r:])), rows[r:].shape)
+        rows[[r, r + i]] = rows[[r + i, r]]
+        rows[r] /= rows[r, j]
+        pivots.append(int(j))
+        for other in range(len(rows)):
+            if other != r:
+                rows[other] -= rows[other, j] * rows[r]
+    texts = []
+    for row in rows:
+        parts = [j for j in range(len(row)) if abs(row[j]) > NEGLIGIBLE * np.abs(row).max()]
+        coefficients = row * scale
+        lead = coefficients[parts[0]]
+        text = ""
+        for j in parts:
+            c = coefficients[j] / lead
+            size = "" if abs(abs(c) - 1) < 5e-4 else number(abs(c), 3) + " "
+            sign = ("" if c > 0 else "-") if not text else (" + " if c > 0 else " - ")
+            text += f"{sign}{size}{term.names[j]}"
+        texts.append(text)
+    return texts
+
+
+def _zero_variance(term: RandomTerm, certificate: TermCertificate, cov: FloatArray) -> str:
+    """What of one term does not vary."""
+    k = len(term.names)
+    if certificate.rank == 0:
+        if k == 1:
+            name = "the intercept" if term.names[0] == "(Intercept)" else term.names[0]
+            return f"the variance of {name} in {term.label} is zero"
+        return f"all variances in {term.label} are zero"
+    texts = _combinations(term, certificate)
+    if len(texts) == 1 and texts[0] in term.names:
+        return f"{texts[0]} in {term.label} has zero variance"
+    if k == 2:
+        sign = "+1" if cov[0, 1] > 0 else "-1"
+        return (
+            f"{term.names[0]} and {term.names[1]} in {term.label} have correlation {sign}: "
+            f"{texts[0]} does not vary"
+        )
+    if len(texts) > LISTED:
+        return f"the covariance matrix of {term.label} has rank {certificate.rank} of {k}"
+    noun = "the combination" if len(texts) == 1 else "the combinations"
+    return f"in {term.label} {noun} {'; '.join(texts)} {'has' if len(texts) == 1 else 'have'} zero variance"
+
+
+def singular_phrases(design: Design, fit: Fit) -> list[str]:
+    """For each singular term, what has zero variance."""
+    return [
+        _zero_variance(term, certificate, cov)
+        for term, certificate, cov in zip(design.terms, fit.certificate.terms, fit.term_cov, strict=True)
+        if certificate.rank < len(term.names)
+    ]
+
+
+def criterion_name(fit: Fit) -> str:
+    return "REML criterion" if fit.reml else "-2 log-likelihood"
+
+
+def _evaluations(fit: Fit) -> str:
+    n = len(fit.trace.criterion)
+    return "1 evaluation" if n == 1 else f"{n} evaluations"
+
+
+def certificate_line(fit: Fit) -> str:
+    """The certificate in one sentence, for the foot of a summary."""
+    if fit.certificate.converged:
+        return (
+            f"Converged, certified in {_evaluations(fit)}: "
+            f"the criterion is within {max(fit.certificate.gap, 0.0):.0e} of its minimum."
+        )
+    return f"NOT CONVERGED after {_evaluations(fit)}: {failure(fit)}."
+
+
+def failure(fit: Fit) -> str:
+    """Which condition of the certificate failed."""
+    return f"{fit.certificate.reason} (the criterion may be {number(fit.certificate.gap, 3)} too high)"
+
+
+def explain(design: Design, fit: Fit) -> str:
+    """What is proved about the optimum, in sentences."""
+    c = fit.certificate
+    sentences = [
+        f"The optimizer made {_evaluations(fit)} and ended at a {criterion_name(fit)} of {fit.criterion:.6f}."
+    ]
+    if c.converged:
+        sentences.append(
+            f"It is a certified local minimum: the largest element of the gradient is {c.gradient_norm:.1e}, and "
+            f"by the Newton decrement no step can lower the criterion by more than about {max(c.gap, 0.0):.1e}."
+        )
+        if np.isfinite(c.hessian_eigenvalue) and c.hessian_eigenvalue > 0:
+            sentences.append(
+                "The exact Hessian curves upwards in every free direction "
+                f"(smallest eigenvalue {c.hessian_eigenvalue:.1e} of the largest)."
+            )
+    else:
+        sentences.append(
+            f"The certificate failed: {failure(fit)}. The estimates must not be relied on. Look for effects "
+            "that the data cannot tell apart, simplify the random part, try several starts with "
+            "control=Control(starts=5), or allow more with control=Control(max_evaluations=1000)."
+        )
+    phrases = singular_phrases(design, fit)
+    if phrases:
+        sentences.append(f"The fit is singular: {'; '.join(phrases)}.")
+        slopes = [t.null_eigenvalue for t in c.terms if np.isfinite(t.null_eigenvalue)]
+        if c.converged and slopes:
+            sentences.append(
+                "This is the optimum and no failure: leaving the boundary in any direction raises the "
+                f"criterion (smallest slope {number(min(slopes), 3)}). A model without the named effect fits "
+                "the data as well."
+            )
+    else:
+        sentences.append("No covariance matrix is singular.")
+    return " ".join(sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """What is proved about the optimum of a fit.
+
+    Attributes
+    ----------
+    converged
+        Whether every condition of the certificate holds.
+    gap
+        Newton decrement with the exact Hessian: how much lower the criterion could be, in its own units.
+    gradient_norm
+        Largest absolute element of the gradient.
+    is_singular
+        Whether the covariance matrix of some term has less than full rank. This alone is no failure.
+    evaluations
+        How often the criterion was evaluated.
+    trace
+        Every evaluation, in order.
+    reason
+        Empty, or which condition failed.
+    singular
+        For each singular term, what has zero variance, in words.
+    """
+
+    converged: bool
+    gap: float
+    gradient_norm: float
+    is_singular: bool
+    evaluations: int
+    trace: Trace
+    reason: str
+    singular: tuple[str, ...]
+    explanation: str
+
+    def explain(self) -> str:
+        """The certificate in sentences."""
+        return self.explanation
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else f"NOT converged ({self.reason})"
+        singular = ", singular" if self.is_singular else ""
+        return f"<Convergence: {state}{singular}, gap {self.gap:.1e}, {self.evaluations} evaluations>"
+
+
+def convergence(design: Design, fit: Fit) -> Convergence:
+    """Collect the certificate of a fit."""
+    return Convergence(
+        converged=fit.certificate.converged,
+        gap=fit.certificate.gap,
+        gradient_norm=fit.certificate.gradient_norm,
+        is_singular=is_singular(fit),
+        evaluations=len(fit.trace.criterion),
+        trace=fit.trace,
+        reason=fit.certificate.reason,
+        singular=tuple(singular_phrases(design, fit)),
+        explanation=explain(design, fit),
+    )

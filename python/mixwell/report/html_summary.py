@@ -1,0 +1,74 @@
+"""The summary as HTML tables for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from mixwell.report.content import SummaryContent
+from mixwell.report.text import number_column
+from mixwell.report.text_summary import criterion_cell, fixed_cells, sizes
+
+
+def html_table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int = 1
+) -> str:
+    """A table; the first ``text_columns`` columns are row headings, the rest numbers flush right."""
+
+    def cell(tag: str, j: int, value: str) -> str:
+        align = "left" if j < text_columns else "right"
+        return f'<{tag} style="text-align: {align}">{escape(value)}</{tag}>'
+
+    head = "".join(cell("th", j, h) for j, h in enumerate(heads))
+    body = "".join(
+        "<tr>" + "".join(cell("th" if j < text_columns else "td", j, v) for j, v in enumerate(row)) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table><caption style="text-align: left; caption-side: top">{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def to_html(content: SummaryContent) -> str:
+    """Tables of random and fixed effects between the sentences of the summary."""
+    criteria = ", ".join(f"{name} {criterion_cell(name, value)}" for name, value in content.criteria)
+    quantiles = [f"{value:.4f}" for value in content.residual_quantiles]
+    parts = [
+        f"<p><strong>{escape(content.title)}</strong><br><code>{escape(content.formula)}</code><br>"
+        f"{escape(criteria)}</p>",
+        html_table("Scaled residuals", ("Min", "1Q", "Median", "3Q", "Max"), [quantiles], text_columns=0),
+        _random_table(content),
+        f"<p>{escape(sizes(content))}</p>",
+    ]
+    if content.fixed.names:
+        parts.append(
+            html_table(
+                "Fixed effects",
+                ("", "Estimate", "Std. Error", "t value"),
+                list(zip(content.fixed.names, *fixed_cells(content.fixed), strict=True)),
+            )
+        )
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in (*content.inputs, *content.verdicts)]
+    return "<div>" + "".join(parts) + "</div>"
+
+
+def _random_table(content: SummaryContent) -> str:
+    variances = [float(v) for block in content.random for v in block.variance] + [content.residual_variance]
+    variance_cells = number_column(variances)
+    sd_cells = number_column([float(np.sqrt(v)) for v in variances])
+    most = max((len(block.names) for block in content.random), default=1) - 1
+    rows = []
+    for block in content.random:
+        for j, name in enumerate(block.names):
+            i = len(rows)
+            correlations = ["" if np.isnan(r) else f"{r:.2f}" for r in block.correlation[j, :j]]
+            blanks = [""] * (most - j)
+            rows.append(
+                [block.group if j == 0 else "", name, variance_cells[i], sd_cells[i], *correlations, *blanks]
+            )
+    rows.append(["Residual", "", variance_cells[-1], sd_cells[-1], *[""] * most])
+    heads = ["Groups", "Name", "Variance", "Std.Dev.", *["Corr" if i == 0 else "" for i in range(most)]]
+    return html_table("Random effects", heads, rows, text_columns=2)
