@@ -47,6 +47,7 @@ class Case:
 
 SLEEPSTUDY = (("Days", "Subject"),)
 INTERCEPTS = (("1", "s"), ("1", "d"))
+MAXIMAL = (("a * b", "subj"), ("a * b", "item"))
 
 CASES = (
     Case("sleepstudy", "sleepstudy", "Reaction", "Days", SLEEPSTUDY),
@@ -55,7 +56,8 @@ CASES = (
     Case("chem97", "chem97", "score", "gcsecnt", (("gcsecnt", "school"), ("1", "lea")), repeats=7),
     Case("insteval", "insteval", "y", "service", INTERCEPTS, repeats=5),
     Case("insteval-dept", "insteval", "y", "service", (*INTERCEPTS, ("1", "dept:service")), repeats=5),
-    Case("maximal", "maximal", "rt", "a * b", (("a * b", "subj"), ("a * b", "item")), repeats=3),
+    Case("maximal", "maximal", "rt", "a * b", MAXIMAL, repeats=3),
+    Case("maximal-singular", "maximal_singular", "rt", "a * b", MAXIMAL, repeats=3),
     Case("million-slopes", "million_slopes", "y", "x + z", (("x", "g"),), repeats=3),
     Case("million-crossed", "million_crossed", "y", "x", (("1", "user"), ("1", "item")), repeats=3),
 )

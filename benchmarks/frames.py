@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,16 @@ def correlated(
     """Normal effects, shape (n_levels, k), with the given sds and one correlation between all of them."""
     k = len(sd)
     matrix = np.full((k, k), correlation) + (1 - correlation) * np.eye(k)
-    return rng.standard_normal((n_levels, k)) @ np.linalg.cholesky(matrix).T * np.asarray(sd)
+    effects: FloatArray = rng.standard_normal((n_levels, k)) @ np.linalg.cholesky(matrix).T * np.asarray(sd)
+    return effects
 
 
-def maximal() -> pd.DataFrame:
-    """60 subjects x 80 items, each pair once; a and b (+-0.5) rotate within subjects and within items."""
+def maximal(*, sd_interaction: float) -> pd.DataFrame:
+    """60 subjects x 80 items, each pair once; a and b (+-0.5) rotate within subjects and within items.
+
+    ``sd_interaction`` is that of a:b between subjects and between items. With 0 the optimum is singular,
+    as it often is when a maximal model is fitted to an experiment.
+    """
     rng = np.random.default_rng(20)
     n_subjects, n_items = 60, 80
     subject = np.repeat(np.arange(n_subjects), n_items)
@@ -31,8 +37,8 @@ def maximal() -> pd.DataFrame:
     cell = (subject + item) % 4
     a, b = (cell // 2) - 0.5, (cell % 2) - 0.5
     columns = np.column_stack([np.ones_like(a), a, b, a * b])
-    of_subjects = correlated(rng, n_subjects, (80.0, 40.0, 30.0, 40.0), 0.3)
-    of_items = correlated(rng, n_items, (50.0, 25.0, 30.0, 30.0), 0.2)
+    of_subjects = correlated(rng, n_subjects, (80.0, 40.0, 30.0, sd_interaction), 0.3)
+    of_items = correlated(rng, n_items, (50.0, 25.0, 30.0, sd_interaction), 0.2)
     mean = np.array([600.0, 40.0, -20.0, 15.0]) + of_subjects[subject] + of_items[item]
     rt = np.einsum("nk,nk->n", columns, mean) + 120.0 * rng.standard_normal(len(a))
     return pd.DataFrame(
@@ -73,7 +79,8 @@ FRAMES: dict[str, Callable[[], pd.DataFrame]] = {
     "penicillin": datasets.load_penicillin,
     "chem97": datasets.load_chem97,
     "insteval": datasets.load_insteval,
-    "maximal": maximal,
+    "maximal": partial(maximal, sd_interaction=35.0),
+    "maximal_singular": partial(maximal, sd_interaction=0.0),
     "million_slopes": million_slopes,
     "million_crossed": million_crossed,
 }

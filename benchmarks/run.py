@@ -60,7 +60,7 @@ class Result:
 
 @dataclass(slots=True)
 class CaseResult:
-    """One case: its size, each peer's result, and the ML optimum where REML was timed but a peer knows only ML."""
+    """One case: its size, each peer's result, and the ML optimum where needed (see :func:`best_ml`)."""
 
     case: Case
     rows: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -17,11 +18,11 @@ def refuse(case: Case) -> str | None:
     return None
 
 
-def fit(frame: pd.DataFrame, case: Case) -> Callable[[], mw.LmerResult]:
+def fit(frame: pd.DataFrame, case: Case) -> Callable[[], Any]:
     return lambda: mw.lmer(case.formula, frame, reml=case.reml)
 
 
-def reached(result: mw.LmerResult, frame: pd.DataFrame, case: Case) -> Reached:
+def reached(result: Any, frame: pd.DataFrame, case: Case) -> Reached:
     return Reached(
         float(result.criterion), case.reml, "" if result.convergence.converged else "not certified"
     )
