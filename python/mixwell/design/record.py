@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from mixwell.data.columns import Column
+from mixwell.data.frame import FrameKind
+from mixwell.design.coding import ColumnPlan, VariableCoding
+from mixwell.design.evaluate import States
+from mixwell.formula.expression import Node
+from mixwell.formula.fixed import Variable
+from mixwell.formula.parse import ParsedFormula
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -59,6 +69,108 @@ class RandomTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedTerm:
+    """A term of the fixed part: what analysis of variance tests as a whole.
+
+    Attributes
+    ----------
+    name
+        ``"(Intercept)"``, ``"Treatment:sex"``.
+    variables
+        Names of the variables in it, as in the formula.
+    columns
+        Indices of its columns in X.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows of the caller's data the design holds.
+
+    Attributes
+    ----------
+    n_given
+        Rows in the data.
+    kept
+        Positions of the rows used, ascending; None when all are.
+    missing
+        Column -> number of rows where it is missing, for columns with any. A row may count several times.
+    kind
+        The kind of data frame that results are returned as.
+    index
+        Labels of the rows used, for pandas frames; else None.
+    """
+
+    n_given: int
+    kept: NDArray[np.intp] | None
+    missing: Mapping[str, int]
+    kind: FrameKind
+    index: pd.Index | None
+
+    @property
+    def n_dropped(self) -> int:
+        return 0 if self.kept is None else self.n_given - len(self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingRecipe:
+    """How codes of a grouping factor are found for new rows.
+
+    Attributes
+    ----------
+    variables
+        The variables whose combinations are the levels.
+    levels
+        Per variable, its labels in order.
+    keys
+        Length q, ascending: each level's combination of the variables' codes, the first variable slowest.
+    """
+
+    variables: tuple[Variable, ...]
+    levels: tuple[tuple[str, ...], ...]
+    keys: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that is needed to make the same columns from new data. Holds no data; pickles and copies.
+
+    Attributes
+    ----------
+    formula
+        The formula taken apart.
+    states
+        What ``center``, ``poly`` and the like learned.
+    codings
+        Of each variable in the fixed part and left of the bars: levels and contrasts.
+    x, terms
+        Plans of the columns of X, and of each random term.
+    factors
+        One per grouping factor of the design.
+    constants
+        Names of the formula that are no columns, ``pi``.
+    offset
+        Name of the column given as ``offset=``, if any.
+    offset_is_array
+        Whether ``offset=`` was an array, which new data cannot continue.
+    """
+
+    formula: ParsedFormula
+    states: States
+    codings: Mapping[Node, VariableCoding]
+    x: tuple[ColumnPlan, ...]
+    terms: tuple[tuple[ColumnPlan, ...], ...]
+    factors: tuple[GroupingRecipe, ...]
+    constants: frozenset[str]
+    offset: str | None
+    offset_is_array: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Design:
     """y = X beta + offset + sum over terms of Z b + error, with prior weights.
 
@@ -82,6 +194,16 @@ class Design:
         Each grouping factor once.
     terms
         In lme4's order: by decreasing number of levels (see :mod:`mixwell.design.build`); theta follows it.
+    fixed_terms
+        The terms of the fixed part, the intercept first, with their columns of X.
+    x_r_names
+        The p column names as R spells them, ``"sexMale"``.
+    variables
+        The columns that the fixed part and the left sides of the bars read, rows used only, by reference.
+    rows
+        Where the rows come from.
+    recipe
+        How new data become columns. The last five are empty only in designs made by hand.
     """
 
     formula: str
@@ -93,6 +215,11 @@ class Design:
     offset: FloatArray | None
     factors: tuple[GroupingFactor, ...]
     terms: tuple[RandomTerm, ...]
+    fixed_terms: tuple[FixedTerm, ...] = ()
+    x_r_names: tuple[str, ...] = ()
+    variables: Mapping[str, Column] = field(default_factory=dict)
+    rows: Rows | None = None
+    recipe: Recipe | None = None
 
     @property
     def n_obs(self) -> int:

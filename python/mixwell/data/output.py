@@ -1,0 +1,68 @@
+"""Results in the caller's own kind of frame: polars in, polars out; pandas otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mixwell.data.native import to_native
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Values: TypeAlias = Sequence[object] | NDArray[np.generic]
+NativeFrame: TypeAlias = "pd.DataFrame | pl.DataFrame"
+NativeVector: TypeAlias = "pd.Series[float] | pl.Series"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The kind of frame that rows came from, and their labels.
+
+    Attributes
+    ----------
+    kind
+        ``"pandas"`` or ``"polars"``: what results are returned as.
+    index
+        Row labels of the caller's pandas frame; None stands for 0, 1, 2 ...
+    """
+
+    kind: Literal["pandas", "polars"]
+    index: pd.Index | None
+
+
+def frame(
+    at: Origin, columns: Mapping[str, Values], *, labels: tuple[str, Values] | None = None
+) -> NativeFrame:
+    """A frame of columns. ``labels`` (name, values) become the pandas index or the first polars column."""
+    if at.kind == "polars":
+        whole = columns if labels is None else {labels[0]: labels[1], **columns}
+        return cast("pl.DataFrame", to_native(whole, "polars"))
+    return pd.DataFrame(dict(columns), index=None if labels is None else pd.Index(labels[1], name=labels[0]))
+
+
+def square_frame(at: Origin, values: NDArray[np.float64], names: Sequence[str]) -> NativeFrame:
+    """A matrix with the same names on rows and columns (polars: names of rows in the column ``term``)."""
+    if at.kind == "polars":
+        return frame(at, {n: values[:, j] for j, n in enumerate(names)}, labels=("term", list(names)))
+    return pd.DataFrame(values.copy(), index=list(names), columns=list(names))
+
+
+def row_vector(at: Origin, values: NDArray[np.float64], name: str) -> NativeVector:
+    """One value per row of the data, with the caller's index."""
+    if at.kind == "polars":
+        return cast("pl.Series", nw.new_series(name, values, backend="polars").to_native())
+    return pd.Series(values.copy(), index=at.index, name=name)
+
+
+def row_frame(at: Origin, columns: Mapping[str, Values]) -> NativeFrame:
+    """Columns with one value per row of the data, with the caller's index."""
+    if at.kind == "polars":
+        return frame(at, columns)
+    return pd.DataFrame(dict(columns), index=at.index)

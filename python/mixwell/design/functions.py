@@ -1,0 +1,357 @@
+"""The functions a formula may call.
+
+What is not in these tables does not exist for a formula. Functions with state learn it from the fitting data
+(a mean, knots, levels) in the dictionary they are given, and read it there for new data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from formulaic.transforms import basis_spline, cyclic_cubic_spline, natural_cubic_spline, poly, scale
+from numpy.typing import NDArray
+
+from mixwell.data.columns import Factor, IntArray, Labels, Numbers, as_factor, label, labels
+from mixwell.design.contrasts import Contrast
+from mixwell.errors import DataError, FormulaError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Several numeric columns computed by one function, ``poly(x, 2)``: shape (n, columns)."""
+
+    columns: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Values of a factor: ``codes`` (n,) into ``levels``, and the contrast asked for in the formula, if any."""
+
+    codes: IntArray
+    levels: Labels
+    contrast: Contrast | None = None
+
+
+Scalar = float | str | bool | None
+Value = FloatArray | BoolArray | Matrix | Categories | Contrast | Scalar | tuple[Scalar, ...]
+State = dict[str, object]
+Arguments = tuple[Value, ...]
+Keywords = Mapping[str, Value]
+
+ELEMENTWISE: dict[str, Callable[..., FloatArray]] = {
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "abs": np.abs,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "ceiling": np.ceil,
+    "sign": np.sign,
+    "square": np.square,
+    "cbrt": np.cbrt,
+}
+
+CONSTANTS: dict[str, Value] = {
+    "pi": np.pi,
+    "np.pi": np.pi,
+    "TRUE": True,
+    "FALSE": False,
+    "True": True,
+    "False": False,
+    "None": None,
+    "NULL": None,
+    "contr.treatment": Contrast("treatment"),
+    "contr.sum": Contrast("sum"),
+    "contr.helmert": Contrast("helmert"),
+    "contr.poly": Contrast("poly"),
+    "contr.SAS": Contrast("SAS"),
+    "Treatment": Contrast("treatment"),
+    "Sum": Contrast("sum"),
+    "Helmert": Contrast("helmert"),
+    "Poly": Contrast("poly"),
+}
+
+
+def numbers(value: Value, function: str) -> FloatArray:
+    """An argument that must be numeric, as floats; logicals count 0 and 1."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64) if value.dtype.kind == "b" else value
+    if isinstance(value, (bool, float)):
+        return np.asarray(float(value))
+    if isinstance(value, Categories):
+        raise DataError(f"{function} needs numbers, but was given a text or categorical column.")
+    raise FormulaError(f"{function} needs a column of numbers, not {_describe(value)}.")
+
+
+def _describe(value: Value) -> str:
+    if isinstance(value, Matrix):
+        return "several columns"
+    if isinstance(value, Contrast):
+        return "contrasts"
+    return "nothing" if value is None else repr(value)
+
+
+def _identity(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    (value,) = arguments
+    return value
+
+
+def _log(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    base = keywords.get("base", arguments[1] if len(arguments) == 2 else None)
+    if len(arguments) not in (1, 2) or set(keywords) - {"base"}:
+        raise TypeError("it takes a column and, if wanted, base=")
+    logarithm = np.log(numbers(arguments[0], "log()"))
+    return logarithm if base is None else logarithm / np.log(numbers(base, "log()"))
+
+
+def _concatenate(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    if keywords or not all(isinstance(value, (bool, float, str)) for value in arguments):
+        raise TypeError("it takes numbers or texts only")
+    return tuple(value for value in arguments if isinstance(value, (bool, float, str)))
+
+
+def _if_else(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    test, yes, no = arguments
+    return np.where(numbers(test, "ifelse()") != 0, numbers(yes, "ifelse()"), numbers(no, "ifelse()"))
+
+
+def _as_numeric(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    (value,) = arguments
+    return numbers(value, "as.numeric()")
+
+
+def _as_categories(value: Value, function: str) -> Categories:
+    if isinstance(value, Categories):
+        return value
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind == "b":
+            return Categories(value.astype(np.int32), labels(("False", "True")))
+        factor = as_factor(Numbers("", value, None))
+        return Categories(factor.codes, factor.levels)
+    raise FormulaError(f"{function} needs a column, not {_describe(value)}.")
+
+
+def _factor(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    if len(rest) > 1 or set(keywords) - {"levels", "ordered"}:
+        raise TypeError("it takes a column and, if wanted, levels=c(...)")
+    given = rest[0] if rest else keywords.get("levels")
+    categories = _as_categories(value, "factor()")
+    if given is not None:
+        wanted = labels(given if isinstance(given, tuple) else (given,))
+        unknown = sorted(set(categories.levels) - set(wanted))
+        if unknown and "levels" not in state:
+            raise DataError(f"factor(levels=...) leaves out {', '.join(map(repr, unknown))}; list every level.")
+        state["levels"] = wanted
+        # Levels of new data that are not listed stay at the end, to be named as unseen.
+        every = np.concatenate([wanted, labels(unknown)])
+        categories = _with_levels(categories, every)
+    if keywords.get("ordered") is True:
+        return Categories(categories.codes, categories.levels, Contrast("poly"))
+    return categories
+
+
+def _ordered(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    return _factor(arguments, {**keywords, "ordered": True}, state)
+
+
+def _with_levels(categories: Categories, levels: Labels) -> Categories:
+    """The same values with another order of levels, which holds all of them; levels without rows are dropped."""
+    present = set(categories.levels)
+    kept = np.array([level in present for level in levels], dtype=bool)
+    position = {level: code for code, level in enumerate(levels[kept])}
+    table = np.array([position[level] for level in categories.levels], dtype=np.int32)
+    return Categories(table[categories.codes], levels[kept], categories.contrast)
+
+
+def _relevel(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    reference = label(rest[0] if rest else keywords["ref"])
+    categories = _as_categories(value, "relevel()")
+    if reference not in categories.levels:
+        if "reference" in state:
+            return categories
+        raise DataError(f"relevel(): {reference!r} is not one of the levels {', '.join(categories.levels)}.")
+    state["reference"] = reference
+    others = categories.levels[categories.levels != reference]
+    return _with_levels(categories, np.concatenate([labels([reference]), others]))
+
+
+def _c(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    contrast = rest[0] if rest else keywords.get("contr", keywords.get("contrasts"))
+    categories = _as_categories(value, "C()")
+    if isinstance(contrast, str):
+        contrast = CONSTANTS.get(contrast, CONSTANTS.get(f"contr.{contrast}"))
+    if contrast is not None and not isinstance(contrast, Contrast):
+        raise TypeError("its second argument is one of contr.treatment, contr.sum, contr.helmert, contr.poly")
+    return Categories(categories.codes, categories.levels, contrast or categories.contrast)
+
+
+def _contrast(kind: str) -> Callable[[Arguments, Keywords, State], Value]:
+    def named(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+        given = [*arguments, *keywords.values()]
+        if len(given) > 1 or set(keywords) - {"base", "reference"} or (given and kind != "treatment"):
+            raise TypeError("only contr.treatment takes an argument, the base level")
+        base = given[0] if given else None
+        if isinstance(base, float):
+            base = int(base)
+        if base is not None and not isinstance(base, (str, int)):
+            raise TypeError("the base is a level or its position")
+        return Contrast(kind, base=base)
+
+    return named
+
+
+def _center(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    (value,) = arguments
+    return np.asarray(scale(numbers(value, "center()"), scale=False, _state=state), dtype=np.float64)
+
+
+def _scale(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    scaled = np.asarray(scale(numbers(value, "scale()"), *rest, **keywords, _state=state), dtype=np.float64)
+    if not np.isfinite(scaled).all():
+        raise DataError("scale() of a constant column divides by zero; remove the term.")
+    return scaled
+
+
+def _poly(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    x = numbers(value, "poly()")
+    degree = int(numbers(rest[0] if rest else keywords.get("degree", 1.0), "poly()"))
+    raw = keywords.get("raw", False)
+    if set(keywords) - {"degree", "raw"} or len(rest) > 1 or degree < 1:
+        raise TypeError("it takes a column, the degree and, if wanted, raw=TRUE")
+    if not raw and "alpha" not in state and len(np.unique(x)) <= degree:
+        raise DataError(f"poly() of degree {degree} needs more than {degree} distinct values.")
+    return Matrix(np.asarray(poly(x, degree, raw=bool(raw), _state=state), dtype=np.float64))
+
+
+def _spline(
+    transform: Callable[..., Mapping[object, FloatArray]],
+    renamed: Mapping[str, str],
+    defaults: Mapping[str, object],
+) -> Callable[[Arguments, Keywords, State], Value]:
+    """A spline basis of formulaic, R's argument names translated."""
+
+    def basis(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+        value, *rest = arguments
+        x = numbers(value, "a spline")
+        options: dict[str, object] = dict(defaults)
+        for name, given in [*zip(("df", "knots", "degree"), rest, strict=False), *keywords.items()]:
+            options[renamed.get(name, name)] = given
+        bounds = options.pop("Boundary.knots", None)
+        if isinstance(bounds, tuple) and len(bounds) == 2:
+            options["lower_bound"], options["upper_bound"] = bounds
+        for name in ("df", "degree"):
+            if isinstance(options.get(name), float):
+                options[name] = int(numbers(options[name], name))  # type: ignore[arg-type]
+        if isinstance(options.get("knots"), float):
+            options["knots"] = [options["knots"]]
+        columns = transform(x, **options, _state=state)
+        return Matrix(np.column_stack([np.asarray(column) for column in columns.values()]))
+
+    return basis
+
+
+def _natural_spline(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    """R's ``splines::ns``: cubic B-splines whose second derivative is zero at the boundary, linear beyond it."""
+    value, *rest = arguments
+    x = numbers(value, "ns()")
+    given = dict(zip(("df", "knots", "intercept", "Boundary.knots"), rest, strict=False)) | dict(keywords)
+    if set(given) - {"df", "knots", "intercept", "Boundary.knots"}:
+        raise TypeError("it takes a column, df=, knots=, intercept= and Boundary.knots=")
+    intercept = bool(given.get("intercept", False))
+    if "knots" not in state:
+        bounds = given.get("Boundary.knots")
+        ends = np.array(bounds if isinstance(bounds, tuple) else (x.min(), x.max()), dtype=np.float64)
+        inner = given.get("knots")
+        if inner is None:
+            df = given.get("df")
+            count = 0 if df is None else int(numbers(df, "df")) - 1 - intercept
+            if count < 0:
+                raise TypeError(f"df must be at least {1 + intercept}")
+            within = x[(x >= ends[0]) & (x <= ends[1])]
+            knots = np.quantile(within, np.linspace(0, 1, count + 2)[1:-1])
+        else:
+            knots = np.sort(np.array(inner if isinstance(inner, tuple) else (inner,), dtype=np.float64))
+        state["knots"] = np.concatenate([np.repeat(ends[0], 4), knots, np.repeat(ends[1], 4)])
+    padded = np.asarray(state["knots"])
+    # Row i of these maps coefficients to the i-th coefficient of the derivative; at a clamped end only the
+    # first or last one is not zero.
+    first = 3 * np.diff(np.eye(len(padded) - 4), axis=0) / (padded[4:-1] - padded[1:-4])[:, None]
+    second = 2 * np.diff(first, axis=0) / (padded[4:-2] - padded[2:-4])[:, None]
+    drop = 0 if intercept else 1
+    natural = np.linalg.qr(second[[0, -1], drop:].T, mode="complete")[0][:, 2:]
+    low, high = padded[0], padded[-1]
+    inside = basis_spline(
+        np.clip(x, low, high),
+        knots=padded[4:-4].tolist(),
+        include_intercept=True,
+        lower_bound=low,
+        upper_bound=high,
+    )
+    basis = np.column_stack([np.asarray(column) for column in inside.values()])
+    basis += np.minimum(x - low, 0)[:, None] * first[0] + np.maximum(x - high, 0)[:, None] * first[-1]
+    return Matrix(basis[:, drop:] @ natural)
+
+
+FUNCTIONS: dict[str, Callable[[Arguments, Keywords, State], Value]] = {
+    "I": _identity,
+    "identity": _identity,
+    "log": _log,
+    "c": _concatenate,
+    "ifelse": _if_else,
+    "as.numeric": _as_numeric,
+    "factor": _factor,
+    "as.factor": _factor,
+    "ordered": _ordered,
+    "as.ordered": _ordered,
+    "relevel": _relevel,
+    "C": _c,
+    "center": _center,
+    "scale": _scale,
+    "standardize": _scale,
+    "poly": _poly,
+    "ns": _natural_spline,
+    "bs": _spline(basis_spline, {"intercept": "include_intercept"}, {"extrapolation": "extend"}),
+    "cr": _spline(natural_cubic_spline, {}, {"constraints": "center"}),
+    "cs": _spline(natural_cubic_spline, {}, {"constraints": "center"}),
+    "cc": _spline(cyclic_cubic_spline, {}, {"constraints": "center"}),
+    "contr.treatment": _contrast("treatment"),
+    "contr.sum": _contrast("sum"),
+    "contr.helmert": _contrast("helmert"),
+    "contr.poly": _contrast("poly"),
+    "contr.SAS": _contrast("SAS"),
+    "Treatment": _contrast("treatment"),
+    "Sum": _contrast("sum"),
+    "Helmert": _contrast("helmert"),
+    "Poly": _contrast("poly"),
+}
+
+
+def factor_of(value: Value, name: str) -> Factor:
+    """A value used for grouping, as a factor."""
+    categories = _as_categories(value, name)
+    return Factor(name, categories.codes, categories.levels, None)

@@ -1,0 +1,1 @@
+"""The formula language: text to bars, terms and expressions. No data is seen here."""

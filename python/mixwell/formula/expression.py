@@ -1,0 +1,215 @@
+"""Expressions inside a formula, ``log(x + 1)`` or ``I(x^2)``: read with R's precedence into a small tree.
+
+The tree is data. Nothing of a formula is ever handed to ``eval``: what an expression can do is what
+:mod:`mixwell.design.evaluate` and the table of functions allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mixwell.errors import FormulaError
+from mixwell.formula.tokens import Token, is_operator
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A column, or a constant such as ``pi``."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal number."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A literal in quotes."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """``-x`` or ``!x``."""
+
+    operator: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """``left operator right``; both powers are written ``^``."""
+
+    operator: str
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``function(arguments, keyword=value)``."""
+
+    function: str
+    arguments: tuple[Node, ...]
+    keywords: tuple[tuple[str, Node], ...] = ()
+
+
+Node = Name | Number | Text | Unary | Binary | Call
+
+# R's ?Syntax, loosest first. A sign binds tighter than * and /, but looser than ^ and : .
+_BINDING = {
+    "||": 1,
+    "|": 1,
+    "&&": 2,
+    "&": 2,
+    "==": 4,
+    "!=": 4,
+    "<": 4,
+    ">": 4,
+    "<=": 4,
+    ">=": 4,
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "%%": 7,
+    "%/%": 7,
+    "%in%": 7,
+    ":": 8,
+    "^": 10,
+}
+_NOT = 3
+_SIGN = 9
+
+
+def parse_expression(tokens: tuple[Token, ...], formula: str) -> Node:
+    """Read tokens as one expression.
+
+    Raises
+    ------
+    FormulaError
+        When they do not form one.
+
+    Examples
+    --------
+    >>> from mixwell.formula.tokens import tokenize
+    >>> parse_expression(tokenize("-x^2"), "-x^2")
+    Unary(operator='-', operand=Binary(operator='^', left=Name(value='x'), right=Number(value=2.0)))
+    """
+    reader = _Reader(tokens, formula)
+    node = reader.expression(0)
+    if reader.position < len(tokens):
+        raise reader.unexpected()
+    return node
+
+
+@dataclass(slots=True)
+class _Reader:
+    tokens: tuple[Token, ...]
+    formula: str
+    position: int = 0
+
+    def unexpected(self) -> FormulaError:
+        if self.position >= len(self.tokens):
+            return FormulaError(f"{self.formula!r} stops in the middle of an expression.")
+        token = self.tokens[self.position]
+        return FormulaError(
+            f"{self.formula!r} cannot be read: {token.value!r} at position {token.start + 1} is not expected there."
+        )
+
+    def at(self, *operators: str) -> bool:
+        return self.position < len(self.tokens) and is_operator(self.tokens[self.position], *operators)
+
+    def skip(self, operator: str) -> None:
+        if not self.at(operator):
+            raise self.unexpected()
+        self.position += 1
+
+    def expression(self, least: int) -> Node:
+        left = self.operand()
+        while self.position < len(self.tokens):
+            token = self.tokens[self.position]
+            operator = "^" if token.value == "**" else token.value
+            if token.kind != "operator" or _BINDING.get(operator, -1) < least:
+                break
+            self.position += 1
+            # Powers group from the right and take a signed exponent, everything else from the left.
+            right = self.expression(_SIGN if operator == "^" else _BINDING[operator] + 1)
+            left = Binary(operator, left, right)
+        return left
+
+    def operand(self) -> Node:
+        if self.position >= len(self.tokens):
+            raise self.unexpected()
+        token = self.tokens[self.position]
+        if is_operator(token, "-", "+", "!"):
+            self.position += 1
+            operand = self.expression(_NOT if token.value == "!" else _SIGN)
+            return operand if token.value == "+" else Unary(token.value, operand)
+        if is_operator(token, "(", "{"):
+            self.position += 1
+            node = self.expression(0)
+            self.skip(")" if token.value == "(" else "}")
+            return node
+        if token.kind == "operator":
+            raise self.unexpected()
+        self.position += 1
+        if token.kind == "number":
+            return Number(float(token.value))
+        if token.kind == "text":
+            return Text(token.value)
+        if self.at("(") and self.formula[token.start] != "`":
+            return self.call(token.value)
+        return Name(token.value)
+
+    def call(self, function: str) -> Call:
+        self.skip("(")
+        arguments: list[Node] = []
+        keywords: list[tuple[str, Node]] = []
+        while not self.at(")"):
+            keyword = self.keyword()
+            if keyword is not None:
+                keywords.append((keyword, self.expression(0)))
+            elif keywords:
+                raise FormulaError(
+                    f"In {function}(...) of {self.formula!r}: arguments with a name come last."
+                )
+            else:
+                arguments.append(self.expression(0))
+            if not self.at(")"):
+                self.skip(",")
+        self.skip(")")
+        return Call(function, tuple(arguments), tuple(keywords))
+
+    def keyword(self) -> str | None:
+        following = self.tokens[self.position + 1 : self.position + 2]
+        if following and is_operator(following[0], "=") and self.tokens[self.position].kind == "name":
+            name = self.tokens[self.position].value
+            self.position += 2
+            return name
+        return None
+
+
+def names(node: Node) -> Iterator[str]:
+    """The names an expression reads, in order, repeated as often as they occur; functions not included."""
+    match node:
+        case Name(value):
+            yield value
+        case Unary(_, operand):
+            yield from names(operand)
+        case Binary(_, left, right):
+            yield from names(left)
+            yield from names(right)
+        case Call(_, arguments, keywords):
+            for argument in arguments:
+                yield from names(argument)
+            for _, argument in keywords:
+                yield from names(argument)
+        case _:
+            return

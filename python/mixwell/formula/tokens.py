@@ -1,0 +1,155 @@
+"""Formula text to tokens, by R's lexical rules: dots in names, backticks, two kinds of quotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mixwell.errors import FormulaError
+
+Kind = Literal["name", "number", "text", "operator"]
+
+# Longest first: the first that matches is taken.
+_OPERATORS = (
+    "%in%",
+    "%/%",
+    "%%",
+    "**",
+    "||",
+    "&&",
+    "==",
+    "!=",
+    "<=",
+    ">=",
+    *"|~+-*/^:(),=<>!&{}.",
+)
+_OPENING = {"(": ")", "{": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of the formula.
+
+    Attributes
+    ----------
+    kind
+        What it is.
+    value
+        The name without backticks, the text without quotes, the number or operator as written.
+    start, stop
+        Where it stands in the formula.
+    """
+
+    kind: Kind
+    value: str
+    start: int
+    stop: int
+
+
+def tokenize(formula: str) -> tuple[Token, ...]:
+    """Split a formula into tokens.
+
+    Raises
+    ------
+    FormulaError
+        For a character that has no meaning in formulas, or a quote or parenthesis that is not closed.
+
+    Examples
+    --------
+    >>> [token.value for token in tokenize("y ~ my.var + (`body mass` | größe)")]
+    ['y', '~', 'my.var', '+', '(', 'body mass', '|', 'größe', ')']
+    """
+    tokens: list[Token] = []
+    position = 0
+    while position < len(formula):
+        if formula[position].isspace():
+            position += 1
+            continue
+        token = _next_token(formula, position)
+        tokens.append(token)
+        position = token.stop
+    _check_balance(formula, tokens)
+    return tuple(tokens)
+
+
+def _next_token(formula: str, start: int) -> Token:
+    first = formula[start]
+    following = formula[start + 1 : start + 2]
+    if first in "`'\"":
+        stop = formula.find(first, start + 1)
+        if stop < 0:
+            raise FormulaError(f"The quote {first} at position {start + 1} of {formula!r} is not closed.")
+        return Token("name" if first == "`" else "text", formula[start + 1 : stop], start, stop + 1)
+    if first.isdecimal() or (first == "." and following.isdecimal()):
+        return _number(formula, start)
+    if first.isidentifier() or (first == "." and (following.isidentifier() or following == ".")):
+        stop = start + 1
+        while stop < len(formula) and (formula[stop] == "." or ("a" + formula[stop]).isidentifier()):
+            stop += 1
+        return Token("name", formula[start:stop], start, stop)
+    for operator in _OPERATORS:
+        if formula.startswith(operator, start):
+            return Token("operator", operator, start, start + len(operator))
+    raise FormulaError(
+        f"The character {first!r} at position {start + 1} of {formula!r} has no meaning in a formula; "
+        "write column names with unusual characters in backticks, `like this`."
+    )
+
+
+def _number(formula: str, start: int) -> Token:
+    stop = start
+    while stop < len(formula) and (formula[stop].isdecimal() or formula[stop] == "."):
+        stop += 1
+    if formula[stop : stop + 1] in ("e", "E"):
+        exponent = stop + 1
+        if formula[exponent : exponent + 1] in ("+", "-"):
+            exponent += 1
+        if formula[exponent : exponent + 1].isdecimal():
+            stop = exponent
+            while stop < len(formula) and formula[stop].isdecimal():
+                stop += 1
+    text = formula[start:stop]
+    after = formula[stop : stop + 1]
+    if text.count(".") > 1 or (after and ("a" + after).isidentifier() and after != "L"):
+        raise FormulaError(
+            f"{(text + after)!r} at position {start + 1} of {formula!r} is neither a number nor a name; "
+            "write column names that begin with a digit in backticks."
+        )
+    return Token("number", text, start, stop + (after == "L"))
+
+
+def _check_balance(formula: str, tokens: list[Token]) -> None:
+    expected: list[str] = []
+    for token in tokens:
+        if token.kind != "operator":
+            continue
+        if token.value in _OPENING:
+            expected.append(_OPENING[token.value])
+        elif token.value in _OPENING.values() and (not expected or expected.pop() != token.value):
+            raise FormulaError(
+                f"{token.value!r} at position {token.start + 1} of {formula!r} closes nothing: "
+                "check the parentheses."
+            )
+    if expected:
+        raise FormulaError(f"{expected[-1]!r} is missing in {formula!r}: a parenthesis is not closed.")
+
+
+def matching(tokens: tuple[Token, ...], start: int) -> int:
+    """Index of the token that closes the parenthesis or brace opened at index ``start``."""
+    depth = 0
+    for index in range(start, len(tokens)):
+        if tokens[index].kind == "operator":
+            depth += (tokens[index].value in _OPENING) - (tokens[index].value in _OPENING.values())
+            if depth == 0:
+                return index
+    raise FormulaError(f"The parenthesis at position {tokens[start].start + 1} is not closed.")
+
+
+def is_operator(token: Token, *values: str) -> bool:
+    """Whether the token is one of these operators (a quoted or backticked one is not)."""
+    return token.kind == "operator" and token.value in values
+
+
+def source(formula: str, tokens: tuple[Token, ...]) -> str:
+    """The text these tokens were read from, white space tidied."""
+    return " ".join(formula[tokens[0].start : tokens[-1].stop].split()) if tokens else ""
