@@ -44,7 +44,6 @@ def environment() -> dict[str, str]:
 def write_frame(frame: pd.DataFrame, directory: Path) -> None:
     """Write a frame for both kinds of workers: a pickle, and raw columns with a schema for R."""
     frame.to_pickle(directory / "frame.pkl")
-    frame.to_csv(directory / "frame.csv", index=False)
     schema = []
     for index, name in enumerate(frame.columns):
         column = frame[name]
@@ -139,7 +138,7 @@ class Worker:
         try:
             line = self.answers.get(timeout=limit)
         except queue.Empty:
-            raise PeerError(f"over {limit:.0f} s") from None
+            raise PeerError(f"over {limit:g} s") from None
         if line is None:
             self.errors.seek(0)
             said = self.errors.read().strip().splitlines()
@@ -157,6 +156,7 @@ class Worker:
         return self._answer(limit)
 
     def stop(self) -> None:
+        """End the process; harmless when it has ended."""
         self.process.kill()
         self.process.wait()
         self.errors.close()
@@ -194,7 +194,7 @@ def new_process(peer: str, case: Case, directory: Path, limit: float) -> tuple[f
     except FileNotFoundError as error:
         raise PeerError("not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise PeerError(f"over {limit:.0f} s") from error
+        raise PeerError(f"over {limit:g} s") from error
     except subprocess.CalledProcessError as error:
         said = str(error.stderr).strip().splitlines()
         raise PeerError(said[-1] if said else "failed without a word") from error

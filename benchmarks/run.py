@@ -114,6 +114,7 @@ def take_turns(case: Case, workers: dict[str, Worker], results: dict[str, Result
             spent[peer] = first_fit(worker, results[peer], case.limit)
             say(f"  {peer}: {spent[peer]:.3g} s")
         except PeerError as error:
+            worker.stop()  # or a run over its limit would go on beside the next peer's
             results[peer].note = str(error)
             say(f"  {peer}: {error}")
     longest = dict(spent)
@@ -126,6 +127,7 @@ def take_turns(case: Case, workers: dict[str, Worker], results: dict[str, Result
             try:
                 seconds = float(workers[peer].ask("run", case.limit)["seconds"])
             except PeerError as error:
+                workers[peer].stop()
                 result.note = str(error)
                 del longest[peer]
                 continue
@@ -185,11 +187,12 @@ def measure(case: Case, peers: Iterable[str], versions: dict[str, str]) -> CaseR
     found = CaseResult(case, len(frame), size, list(results.values()))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         directory = Path(folder)
-        write_frame(frame, directory)
-        del frame
         if case.operation == "process":
+            frame.to_csv(directory / "frame.csv", index=False)
             take_turns_in_new_processes(case, results, directory)
         else:
+            write_frame(frame, directory)
+            del frame
             workers: dict[str, Worker] = {}
             for peer, result in results.items():
                 try:
