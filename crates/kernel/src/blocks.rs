@@ -1,0 +1,265 @@
+//! Which factor is eliminated level by level, which remains in the core, and where each nonzero block of the
+//! factorization lives. Symbolic only: computed once per model.
+//!
+//! The largest factor (the *leading* one) is always eliminated. A later factor is eliminated too when every
+//! eliminated factor before it is nested in it: its Schur complement is then still block-diagonal. All other
+//! factors form the *core*. A level's off-diagonal blocks are kept as one *panel*: rows for each later
+//! eliminated factor (one level each: the parent), rows for the core levels it meets, and the *tail*: one row
+//! per fixed effect and one for the response.
+
+/// A grouping factor as the kernel orders them: by decreasing number of levels.
+#[derive(Clone, Debug)]
+pub struct Factor {
+    /// Position in the caller's list.
+    pub input: usize,
+    /// Number of levels.
+    pub q: usize,
+    /// Columns per level, over all its terms.
+    pub k: usize,
+    /// Its terms (positions in the caller's list) with their first column.
+    pub terms: Vec<(usize, usize)>,
+}
+
+/// A later eliminated factor in which this one is nested.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// Position in `Blocks::eliminated`.
+    pub elim: usize,
+    /// Parent level of each level.
+    pub level: Vec<u32>,
+    /// For each core row of each level: its position among the core rows of the parent.
+    pub core_map: Vec<u32>,
+    /// First panel row of the parent's block.
+    pub first_row: usize,
+}
+
+/// Sparsity of the panels of one eliminated factor.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    pub factor: usize,
+    pub q: usize,
+    pub k: usize,
+    /// All later eliminated factors, in order.
+    pub parents: Vec<Parent>,
+    /// Panel rows taken by parents.
+    pub parent_rows: usize,
+    /// q + 1 offsets into `core_rows`.
+    pub core_ptr: Vec<usize>,
+    /// Core coordinates met by each level, ascending.
+    pub core_rows: Vec<u32>,
+    /// Rows of the tail.
+    pub tail: usize,
+}
+
+impl Pattern {
+    /// Core coordinates of a level.
+    #[inline(always)]
+    pub fn core(&self, level: usize) -> &[u32] {
+        &self.core_rows[self.core_ptr[level]..self.core_ptr[level + 1]]
+    }
+
+    /// First panel row of a level, counted over all levels.
+    #[inline(always)]
+    pub fn start(&self, level: usize) -> usize {
+        level * (self.parent_rows + self.tail) + self.core_ptr[level]
+    }
+
+    /// Number of panel rows of a level.
+    #[inline(always)]
+    pub fn rows(&self, level: usize) -> usize {
+        self.parent_rows + self.tail + self.core_ptr[level + 1] - self.core_ptr[level]
+    }
+
+    /// Panel rows of all levels.
+    pub fn total_rows(&self) -> usize {
+        self.start(self.q)
+    }
+
+    /// True where levels meet so much of the core that dense products over whole panels are cheaper.
+    pub fn meets_most_of_core(&self, core_dim: usize) -> bool {
+        core_dim >= 16 && self.core_rows.len() as f64 > 0.3 * (self.q as f64) * (core_dim as f64)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Blocks {
+    pub factors: Vec<Factor>,
+    /// Eliminated factors, leading first.
+    pub eliminated: Vec<Pattern>,
+    /// Core factors (positions in `factors`) and the first core coordinate of each.
+    pub core: Vec<(usize, usize)>,
+    /// Number of core coordinates (random effects only).
+    pub core_dim: usize,
+    /// Fixed effects plus one.
+    pub tail: usize,
+    /// For each term: its factor and its first column there.
+    pub term_place: Vec<(usize, usize)>,
+}
+
+/// True when each level of `child` occurs with one level of `parent` only.
+fn is_nested(child: &[i32], q_child: usize, parent: &[i32]) -> bool {
+    let mut seen = vec![-1i32; q_child];
+    child.iter().zip(parent).all(|(&c, &p)| {
+        let slot = &mut seen[c as usize];
+        if *slot < 0 {
+            *slot = p;
+        }
+        *slot == p
+    })
+}
+
+/// Level of `parent` met by each level of `child`, which is nested in it. A level without rows gets 0.
+fn parent_levels(child: &[i32], q_child: usize, parent: &[i32]) -> Vec<u32> {
+    let mut out = vec![0u32; q_child];
+    for (&c, &p) in child.iter().zip(parent) {
+        out[c as usize] = p as u32;
+    }
+    out
+}
+
+/// Row order that groups rows by level (stable), and the q + 1 offsets.
+pub fn group_rows(codes: &[i32], q: usize) -> (Vec<usize>, Vec<u32>) {
+    let mut ptr = vec![0usize; q + 1];
+    for &c in codes {
+        ptr[c as usize + 1] += 1;
+    }
+    for j in 0..q {
+        ptr[j + 1] += ptr[j];
+    }
+    let mut next = ptr.clone();
+    let mut order = vec![0u32; codes.len()];
+    for (i, &c) in codes.iter().enumerate() {
+        let slot = &mut next[c as usize];
+        order[*slot] = i as u32;
+        *slot += 1;
+    }
+    (ptr, order)
+}
+
+impl Blocks {
+    /// `sizes`: levels per factor; `codes`: level of each row, per factor; `terms`: factor and width of each term;
+    /// `rank`: number of estimable fixed effects.
+    pub fn new(sizes: &[usize], codes: &[&[i32]], terms: &[(usize, usize)], rank: usize) -> Self {
+        let mut order: Vec<usize> = (0..sizes.len()).collect();
+        order.sort_by_key(|&f| std::cmp::Reverse(sizes[f]));
+        let mut term_place = vec![(0, 0); terms.len()];
+        let mut factors = Vec::with_capacity(order.len());
+        for (position, &input) in order.iter().enumerate() {
+            let mut k = 0;
+            let mut mine = vec![];
+            for (t, &(factor, width)) in terms.iter().enumerate() {
+                if factor == input {
+                    term_place[t] = (position, k);
+                    mine.push((t, k));
+                    k += width;
+                }
+            }
+            factors.push(Factor { input, q: sizes[input], k, terms: mine });
+        }
+        let of = |f: usize| codes[factors[f].input];
+
+        let mut chain = vec![0usize];
+        let mut core = vec![];
+        let mut core_dim = 0;
+        for f in 1..factors.len() {
+            if chain.iter().all(|&e| is_nested(of(e), factors[e].q, of(f))) {
+                chain.push(f);
+            } else {
+                core.push((f, core_dim));
+                core_dim += factors[f].q * factors[f].k;
+            }
+        }
+
+        let tail = rank + 1;
+        let mut eliminated: Vec<Pattern> = Vec::with_capacity(chain.len());
+        for (e, &f) in chain.iter().enumerate() {
+            let (q, k) = (factors[f].q, factors[f].k);
+            let (ptr, rows) = group_rows(of(f), q);
+            let mut core_ptr = vec![0usize; q + 1];
+            let mut core_rows = vec![];
+            // rows of this level meet the core levels directly; those met through nested children are the same rows
+            let mut met: Vec<u32> = vec![];
+            for j in 0..q {
+                for &(g, offset) in &core {
+                    let (codes_g, k_g) = (of(g), factors[g].k);
+                    met.clear();
+                    met.extend(rows[ptr[j]..ptr[j + 1]].iter().map(|&i| codes_g[i as usize] as u32));
+                    met.sort_unstable();
+                    met.dedup();
+                    for &l in &met {
+                        let start = offset + l as usize * k_g;
+                        core_rows.extend((start..start + k_g).map(|c| c as u32));
+                    }
+                }
+                core_ptr[j + 1] = core_rows.len();
+            }
+            let mut parents = vec![];
+            let mut first_row = 0;
+            for (g, &h) in chain.iter().enumerate().skip(e + 1) {
+                parents.push(Parent {
+                    elim: g,
+                    level: parent_levels(of(f), q, of(h)),
+                    core_map: vec![],
+                    first_row,
+                });
+                first_row += factors[h].k;
+            }
+            eliminated.push(Pattern {
+                factor: f,
+                q,
+                k,
+                parents,
+                parent_rows: first_row,
+                core_ptr,
+                core_rows,
+                tail,
+            });
+        }
+        for e in 0..eliminated.len() {
+            for i in 0..eliminated[e].parents.len() {
+                let parent = &eliminated[e].parents[i];
+                let above = &eliminated[parent.elim];
+                let mut map = Vec::with_capacity(eliminated[e].core_rows.len());
+                for j in 0..eliminated[e].q {
+                    let rows = above.core(parent.level[j] as usize);
+                    // both lists ascend, and the parent's contains the child's
+                    let mut at = 0;
+                    for &c in eliminated[e].core(j) {
+                        while at < rows.len() && rows[at] < c {
+                            at += 1;
+                        }
+                        map.push(at as u32);
+                    }
+                }
+                eliminated[e].parents[i].core_map = map;
+            }
+        }
+        Self { factors, eliminated, core, core_dim, tail, term_place }
+    }
+
+    /// Core factor (position in `factors`) and first core coordinate of each core level, in core order.
+    pub fn core_levels(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.core.iter().flat_map(|&(f, offset)| {
+            let Factor { q, k, .. } = self.factors[f];
+            (0..q).map(move |l| (f, offset + l * k))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_chain_is_eliminated_and_crossed_factor_stays() {
+        let child = [0, 0, 1, 1, 2, 2, 3, 3];
+        let school = [0, 0, 0, 0, 1, 1, 1, 1];
+        let item = [0, 1, 0, 1, 0, 1, 0, 1];
+        let b = Blocks::new(&[4, 2, 2], &[&child, &school, &item], &[(0, 2), (1, 1), (2, 1)], 1);
+        assert_eq!(b.eliminated.len(), 2);
+        assert_eq!(b.core, vec![(2, 0)]);
+        assert_eq!(b.eliminated[0].parents[0].level, vec![0, 0, 1, 1]);
+        assert_eq!(b.eliminated[0].core(2), &[0, 1]);
+        assert_eq!(b.eliminated[0].rows(0), 1 + 2 + 2);
+    }
+}

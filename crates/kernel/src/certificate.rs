@@ -1,0 +1,218 @@
+//! What can be proved about a stationary point on the cone of covariance matrices (DESIGN 3.6).
+
+use crate::covariance;
+use crate::dense;
+use crate::error::KernelError;
+use crate::gradient::{FirstOrder, average_information, term_direction};
+use crate::newton::{Objective, second_order_of_product};
+
+/// Step of the central differences of the gradient, relative to the size of the term's T.
+const DIFFERENCE: f64 = 1e-4;
+/// Eigenvalues of the Hessian below this, relative to the largest, count as flat.
+const FLAT: f64 = 1e-10;
+
+/// Exact second-order quantities over kernel coordinates (m = length of theta).
+#[derive(Clone, Debug)]
+pub struct Curvature {
+    /// m x m Hessian of the profiled criterion.
+    pub hessian: Vec<f64>,
+    /// Per coordinate: derivative of the unscaled covariance of the fixed effects (p x p, orthonormal coordinates).
+    pub fixed_covariance_gradient: Vec<Vec<f64>>,
+    /// Derivative of log pwrss.
+    pub log_pwrss_gradient: Vec<f64>,
+    /// Coordinates on the active face: those in nonzero columns of T.
+    pub active: Vec<bool>,
+}
+
+/// Optimality of one term's Sigma*.
+#[derive(Clone, Debug)]
+pub struct TermOptimality {
+    pub rank: usize,
+    /// Smallest eigenvalue of Gamma on the null space of Sigma*; infinite when Sigma* is regular.
+    pub null_eigenvalue: f64,
+    /// Null space of Sigma* in kernel columns (k x (k - rank)).
+    pub null_space: Vec<f64>,
+    /// A direction v in which adding v v' to Sigma* lowers the criterion: (v, step, gain), if any.
+    pub descent: Option<(Vec<f64>, f64, f64)>,
+}
+
+/// The certificate in kernel units.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    pub gap: f64,
+    pub gradient_norm: f64,
+    /// Smallest eigenvalue of the Hessian on the active face relative to the largest.
+    pub lowest_curvature: f64,
+    /// Direction (kernel coordinates) of negative curvature, if any.
+    pub negative_direction: Option<Vec<f64>>,
+    pub terms: Vec<TermOptimality>,
+    pub reason: &'static str,
+}
+
+impl Certificate {
+    pub fn passed(&self) -> bool {
+        self.reason.is_empty()
+    }
+}
+
+/// Coordinates in columns of T with a nonzero diagonal.
+pub fn active_coordinates(objective: &Objective, theta: &[f64]) -> Vec<bool> {
+    let roots = covariance::unpack(&objective.problem.widths, theta);
+    objective
+        .coords
+        .iter()
+        .map(|c| roots[c.term][c.col + c.col * objective.problem.widths[c.term]] != 0.0)
+        .collect()
+}
+
+impl Curvature {
+    /// Central differences of the exact gradient on the active face; on the columns that are zero the criterion is even
+    /// and its Hessian is 2 Gamma.
+    pub fn new(objective: &Objective, theta: &[f64], first: &FirstOrder) -> Result<Self, KernelError> {
+        let m = theta.len();
+        let widths = &objective.problem.widths;
+        let active = active_coordinates(objective, theta);
+        let roots = covariance::unpack(widths, theta);
+        let p = objective.problem.n_fixed();
+        let mut hessian = vec![0.0; m * m];
+        let mut fixed = vec![vec![0.0; p * p]; m];
+        for b in 0..m {
+            if !active[b] {
+                for a in (0..m).filter(|&a| !active[a]) {
+                    hessian[a + b * m] =
+                        second_order_of_product(&objective.coords, widths, &first.gamma, a, b);
+                }
+                continue;
+            }
+            let size = roots[objective.coords[b].term].iter().fold(0.0f64, |s, v| s.max(v.abs()));
+            let h = DIFFERENCE * size.max(1e-3);
+            let shifted = |sign: f64| {
+                let mut t = theta.to_vec();
+                t[b] += sign * h;
+                objective.first_order(&t).map(|(_, _, first)| first)
+            };
+            let (up, down) = (shifted(1.0)?, shifted(-1.0)?);
+            for a in (0..m).filter(|&a| active[a]) {
+                hessian[a + b * m] = (up.gradient[a] - down.gradient[a]) / (2.0 * h);
+            }
+            for (d, (u, v)) in
+                fixed[b].iter_mut().zip(up.fixed_covariance.iter().zip(&down.fixed_covariance))
+            {
+                *d = (u - v) / (2.0 * h);
+            }
+        }
+        for b in 0..m {
+            for a in 0..b {
+                let mean = 0.5 * (hessian[a + b * m] + hessian[b + a * m]);
+                hessian[a + b * m] = mean;
+                hessian[b + a * m] = mean;
+            }
+        }
+        Ok(Self {
+            hessian,
+            fixed_covariance_gradient: fixed,
+            log_pwrss_gradient: first.log_pwrss_gradient.clone(),
+            active,
+        })
+    }
+}
+
+/// Checks the optimality conditions at `theta` (canonical: singular directions are zero columns).
+pub fn certify(
+    objective: &Objective,
+    theta: &[f64],
+    first: &FirstOrder,
+    curvature: &Curvature,
+    gap_limit: f64,
+) -> Result<Certificate, KernelError> {
+    let m = theta.len();
+    let index: Vec<usize> = (0..m).filter(|&i| curvature.active[i]).collect();
+    let r = index.len();
+    let restricted: Vec<f64> =
+        (0..r * r).map(|h| curvature.hessian[index[h % r] + index[h / r] * m]).collect();
+    // correlation-like scaling, so that flatness is judged free of units
+    let unit: Vec<f64> =
+        (0..r).map(|i| 1.0 / restricted[i + i * r].abs().sqrt().max(f64::MIN_POSITIVE.sqrt())).collect();
+    let scaled: Vec<f64> = (0..r * r).map(|h| restricted[h] * unit[h % r] * unit[h / r]).collect();
+    let (values, vectors) = dense::symmetric_eigen(r, &scaled)?;
+    let largest = values.iter().fold(0.0f64, |a, &v| a.max(v.abs()));
+    let mut gap = 0.0;
+    let mut gradient_norm = 0.0f64;
+    for i in 0..r {
+        let v = &vectors[i * r..(i + 1) * r];
+        let along: f64 = (0..r).map(|h| v[h] * first.gradient[index[h]] * unit[h]).sum();
+        gap += 0.5 * along * along / values[i].abs().max(FLAT * largest).max(f64::MIN_POSITIVE);
+    }
+    for &a in &index {
+        gradient_norm = gradient_norm.max(first.gradient[a].abs());
+    }
+    let lowest_curvature = if r > 0 { values[0] / largest.max(f64::MIN_POSITIVE) } else { 1.0 };
+    let negative_direction = (lowest_curvature < -1e-7).then(|| {
+        let mut direction = vec![0.0; m];
+        for h in 0..r {
+            direction[index[h]] = vectors[h] * unit[h];
+        }
+        direction
+    });
+    let mut terms = Vec::with_capacity(objective.problem.widths.len());
+    for term in 0..objective.problem.widths.len() {
+        terms.push(term_optimality(objective, theta, first, term)?);
+    }
+    let off_cone: f64 = terms.iter().filter_map(|t| t.descent.as_ref().map(|d| d.2)).sum();
+    gap += off_cone;
+    let reason = if negative_direction.is_some() {
+        "negative_curvature"
+    } else if off_cone > gap_limit {
+        "boundary"
+    } else if gap > gap_limit || gap.is_nan() {
+        "gradient"
+    } else {
+        ""
+    };
+    Ok(Certificate { gap, gradient_norm, lowest_curvature, negative_direction, terms, reason })
+}
+
+fn term_optimality(
+    objective: &Objective,
+    theta: &[f64],
+    first: &FirstOrder,
+    term: usize,
+) -> Result<TermOptimality, KernelError> {
+    let k = objective.problem.widths[term];
+    let root = &covariance::unpack(&objective.problem.widths, theta)[term];
+    let rank = (0..k).filter(|&c| root[c + c * k] != 0.0).count();
+    let (u, _, _) = dense::singular_values(k, k, root)?;
+    let null_space = u[rank * k..].to_vec();
+    let gamma = &first.gamma[term];
+    let nulls = k - rank;
+    let null_eigenvalue = if nulls == 0 {
+        f64::INFINITY
+    } else {
+        let mut inner = vec![0.0; k * nulls];
+        dense::multiply_small(k, k, nulls, gamma, &null_space, &mut inner);
+        let mut restricted = vec![0.0; nulls * nulls];
+        dense::multiply_transposed_small(nulls, k, nulls, &null_space, &inner, &mut restricted);
+        dense::symmetric_eigen(nulls, &restricted)?.0[0]
+    };
+    // the cone of covariance matrices: no v with v'Gamma v < 0 may exist, where Sigma is singular
+    let mut descent = None;
+    if nulls > 0 {
+        let (values, vectors) = dense::symmetric_eigen(k, gamma)?;
+        if values[0] < 0.0 {
+            let v = vectors[..k].to_vec();
+            let outer: Vec<f64> = (0..k * k).map(|h| v[h % k] * v[h / k]).collect();
+            let (factor, modes, _) = objective.first_order(theta)?;
+            let (q, s) = average_information(
+                objective.problem,
+                &factor,
+                &modes,
+                &[term_direction(objective.problem, term, &outer)],
+            );
+            let scale = objective.problem.n_effective(objective.reml) / factor.pwrss;
+            let curvature = (scale * (q[0] - s[0] * s[0] / factor.pwrss)).max(f64::MIN_POSITIVE);
+            let step = -values[0] / curvature;
+            descent = Some((v, step, 0.5 * values[0] * values[0] / curvature));
+        }
+    }
+    Ok(TermOptimality { rank, null_eigenvalue, null_space, descent })
+}

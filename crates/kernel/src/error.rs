@@ -1,0 +1,79 @@
+//! Typed errors of the kernel. Each carries the index or value that caused it.
+
+use std::fmt;
+
+/// Why a problem could not be set up, evaluated or optimized.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KernelError {
+    /// An input array has the wrong length.
+    Length { what: &'static str, expected: usize, found: usize },
+    /// An input array holds a NaN or an infinity.
+    NotFinite { what: &'static str, index: usize },
+    /// A prior weight is zero or negative.
+    Weight { index: usize, value: f64 },
+    /// A level code lies outside `0..n_levels`.
+    LevelCode { factor: usize, index: usize, code: i64, n_levels: usize },
+    /// A term names a factor that does not exist.
+    UnknownFactor { term: usize, factor: usize },
+    /// A factor without levels or a term without columns.
+    Empty { what: &'static str, index: usize },
+    /// More estimable fixed effects than observations allow.
+    TooFewRows { rows: usize, rank: usize },
+    /// A column of a random term is a linear combination of the columns before it.
+    DependentColumns { term: usize, column: usize },
+    /// The fixed part reproduces the response exactly: no variance is left to estimate.
+    PerfectFit,
+    /// A parameter vector has a non-finite entry.
+    Parameter { index: usize, value: f64 },
+    /// A pivot of the factor was not positive (index within the core, or the response itself).
+    NotPositiveDefinite { index: usize },
+    /// An eigenvalue or singular value decomposition did not converge.
+    Decomposition,
+    /// The work was interrupted by the caller.
+    Interrupted,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { what, expected, found } => {
+                write!(f, "{what} has length {found}, expected {expected}")
+            }
+            Self::NotFinite { what, index } => {
+                write!(f, "{what} is not finite at position {index}")
+            }
+            Self::Weight { index, value } => {
+                write!(f, "prior weights must be positive and finite: weight {value} at position {index}")
+            }
+            Self::LevelCode { factor, index, code, n_levels } => write!(
+                f,
+                "level code {code} at position {index} of factor {factor} is outside 0..{n_levels}"
+            ),
+            Self::UnknownFactor { term, factor } => {
+                write!(f, "term {term} refers to factor {factor}, which does not exist")
+            }
+            Self::Empty { what, index } => write!(f, "{what} {index} is empty"),
+            Self::TooFewRows { rows, rank } => write!(
+                f,
+                "{rows} rows cannot estimate {rank} fixed effects and a residual variance"
+            ),
+            Self::DependentColumns { term, column } => write!(
+                f,
+                "column {column} of random term {term} is a linear combination of the columns before it"
+            ),
+            Self::PerfectFit => {
+                write!(f, "the fixed effects reproduce the response exactly; no variance is left to estimate")
+            }
+            Self::Parameter { index, value } => {
+                write!(f, "covariance parameter {index} is {value}; it must be finite")
+            }
+            Self::NotPositiveDefinite { index } => {
+                write!(f, "the factorization met a pivot that is not positive at {index}")
+            }
+            Self::Decomposition => write!(f, "an eigenvalue decomposition did not converge"),
+            Self::Interrupted => write!(f, "interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for KernelError {}

@@ -1,0 +1,21 @@
+//! Numerics of linear mixed-effects models: y = X beta + Z b + e.
+//!
+//! The path: [`problem::Input`] -> [`problem::Problem`] (crossproducts, once) -> [`optimize::optimize`] (Newton on exact
+//! derivatives, certificate) -> [`solution::Solution`].
+
+pub mod blocks;
+pub mod certificate;
+pub mod core;
+pub mod covariance;
+pub mod criterion;
+pub mod dense;
+pub mod error;
+pub mod factor;
+pub mod gradient;
+pub mod inverse;
+pub mod modes;
+pub mod newton;
+pub mod optimize;
+pub mod problem;
+pub mod scaling;
+pub mod solution;

@@ -1,0 +1,365 @@
+//! Trust-region Newton on the entries of T (DESIGN 3.5), with a trace of every evaluation.
+
+use crate::covariance::{self, Coordinate, coordinates};
+use crate::criterion::criterion;
+use crate::dense;
+use crate::error::KernelError;
+use crate::factor::Factorization;
+use crate::gradient::{FirstOrder, along_roots, average_information, root_directions};
+use crate::modes::Modes;
+use crate::problem::Problem;
+
+/// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
+pub const FLOOR: f64 = 1e-5;
+
+/// What made an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Start,
+    Newton,
+    Rejected,
+    Snap,
+    Escape,
+    Restart,
+}
+
+impl Step {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Newton => "newton",
+            Self::Rejected => "rejected",
+            Self::Snap => "snap",
+            Self::Escape => "escape",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+/// One evaluation of the criterion.
+#[derive(Clone, Debug)]
+pub struct TraceEntry {
+    pub theta: Vec<f64>,
+    pub criterion: f64,
+    /// NaN where only the criterion was evaluated.
+    pub gradient_norm: f64,
+    /// Newton decrement in criterion units; NaN where not formed.
+    pub decrement: f64,
+    pub step: Step,
+}
+
+/// Limits of the search.
+#[derive(Clone, Copy, Debug)]
+pub struct Control {
+    pub max_evaluations: usize,
+    /// The search stops when the Newton decrement falls below this (criterion units).
+    pub gap_tolerance: f64,
+    /// Number of starting points; the best optimum is kept.
+    pub starts: usize,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { max_evaluations: 200, gap_tolerance: 1e-10, starts: 1 }
+    }
+}
+
+/// Criterion and derivatives at one theta.
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub theta: Vec<f64>,
+    pub criterion: f64,
+    pub first: FirstOrder,
+    /// Average-information Hessian over kernel coordinates (m x m).
+    pub hessian: Vec<f64>,
+}
+
+/// The criterion as a function of kernel coordinates.
+pub struct Objective<'a> {
+    pub problem: &'a Problem,
+    pub reml: bool,
+    pub coords: Vec<Coordinate>,
+    /// Per coordinate: a diagonal entry of a term whose factor is in the core.
+    core_diagonal: Vec<bool>,
+}
+
+impl<'a> Objective<'a> {
+    pub fn new(problem: &'a Problem, reml: bool) -> Self {
+        let coords = coordinates(&problem.widths);
+        let core_diagonal = coords
+            .iter()
+            .map(|c| {
+                let f = problem.blocks.term_place[c.term].0;
+                c.row == c.col && problem.blocks.core.iter().any(|&(g, _)| g == f)
+            })
+            .collect();
+        Self { problem, reml, coords, core_diagonal }
+    }
+
+    fn roots(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        covariance::unpack(&self.problem.widths, theta)
+    }
+
+    /// Criterion alone.
+    pub fn value(&self, theta: &[f64]) -> Result<f64, KernelError> {
+        let factor = Factorization::new(self.problem, &self.roots(theta))?;
+        Ok(criterion(self.problem, &factor, self.reml))
+    }
+
+    /// theta with the diagonals of core factors moved off zero.
+    fn floored(&self, theta: &[f64]) -> Vec<f64> {
+        theta
+            .iter()
+            .zip(&self.core_diagonal)
+            .map(|(&v, &core)| if core && v.abs() < FLOOR { FLOOR.copysign(v) } else { v })
+            .collect()
+    }
+
+    /// Gradient and its companions.
+    pub fn first_order(&self, theta: &[f64]) -> Result<(Factorization, Modes, FirstOrder), KernelError> {
+        let roots = self.roots(&self.floored(theta));
+        let factor = Factorization::new(self.problem, &roots)?;
+        let modes = Modes::new(self.problem, &factor)?;
+        let first = FirstOrder::new(self.problem, &factor, &modes, &roots, self.reml)?;
+        Ok((factor, modes, first))
+    }
+
+    /// Criterion and its gradient in the user's columns: theta and the result ordered as lme4's theta.
+    pub fn evaluate(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), KernelError> {
+        let widths = &self.problem.widths;
+        let original = covariance::unpack(widths, theta);
+        let scaled: Vec<Vec<f64>> = (0..widths.len())
+            .map(|t| covariance::to_scaled(widths[t], &original[t], &self.problem.term_scale[t]))
+            .collect();
+        let star = covariance::pack(widths, &scaled);
+        let (_, _, first) = self.first_order(&star)?;
+        // Gamma of the original columns is R' Gamma* R
+        let gamma: Vec<Vec<f64>> = (0..widths.len())
+            .map(|t| {
+                let (k, r) = (widths[t], &self.problem.term_scale[t]);
+                let mut half = vec![0.0; k * k];
+                let mut out = vec![0.0; k * k];
+                dense::multiply_small(k, k, k, &first.gamma[t], r, &mut half);
+                dense::multiply_transposed_small(k, k, k, r, &half, &mut out);
+                out
+            })
+            .collect();
+        Ok((self.value(&star)?, along_roots(&self.coords, widths, &gamma, &original)))
+    }
+
+    /// Criterion, gradient and average-information Hessian.
+    pub fn point(&self, theta: &[f64]) -> Result<Point, KernelError> {
+        let at = self.floored(theta);
+        let (factor, modes, first) = self.first_order(&at)?;
+        let value = if at.iter().zip(theta).all(|(a, b)| a == b) {
+            criterion(self.problem, &factor, self.reml)
+        } else {
+            self.value(theta)?
+        };
+        let directions = root_directions(self.problem, &self.roots(&at));
+        let (q, s) = average_information(self.problem, &factor, &modes, &directions);
+        let m = self.coords.len();
+        let scale = self.problem.n_effective(self.reml) / factor.pwrss;
+        let mut hessian = vec![0.0; m * m];
+        for b in 0..m {
+            for a in 0..m {
+                hessian[a + b * m] = scale * (q[a + b * m] - s[a] * s[b] / factor.pwrss)
+                    + second_order_of_product(&self.coords, &self.problem.widths, &first.gamma, a, b);
+            }
+        }
+        Ok(Point { theta: theta.to_vec(), criterion: value, first, hessian })
+    }
+}
+
+/// tr(Gamma d2(TT')) for two coordinates: 2 Gamma_rs in the same column of the same term, else 0.
+pub fn second_order_of_product(
+    coords: &[Coordinate],
+    widths: &[usize],
+    gamma: &[Vec<f64>],
+    a: usize,
+    b: usize,
+) -> f64 {
+    let (x, y) = (coords[a], coords[b]);
+    if x.term == y.term && x.col == y.col {
+        2.0 * gamma[x.term][x.row + y.row * widths[x.term]]
+    } else {
+        0.0
+    }
+}
+
+/// Unit of each coordinate for the trust region: the size of its term's T.
+fn units(coords: &[Coordinate], widths: &[usize], theta: &[f64]) -> Vec<f64> {
+    let mut squares = vec![0.0; widths.len()];
+    for (c, v) in coords.iter().zip(theta) {
+        squares[c.term] += v * v;
+    }
+    coords.iter().map(|c| (squares[c.term] / widths[c.term] as f64).sqrt().max(0.05)).collect()
+}
+
+/// Minimizer of g's + s'Hs/2 over |s / unit| <= radius, free coordinates only, by the eigenvalues of H (More &
+/// Sorensen 1983). Returns the step, its predicted change, and the Newton decrement (infinite when H is indefinite).
+pub fn trust_region_step(
+    gradient: &[f64],
+    hessian: &[f64],
+    unit: &[f64],
+    free: &[bool],
+    radius: f64,
+) -> Result<(Vec<f64>, f64, f64), KernelError> {
+    let m = gradient.len();
+    let index: Vec<usize> = (0..m).filter(|&i| free[i]).collect();
+    let r = index.len();
+    let scaled: Vec<f64> = (0..r * r)
+        .map(|h| {
+            let (a, b) = (index[h % r], index[h / r]);
+            hessian[a + b * m] * unit[a] * unit[b]
+        })
+        .collect();
+    let (values, vectors) = dense::symmetric_eigen(r, &scaled)?;
+    let g: Vec<f64> = index.iter().map(|&a| gradient[a] * unit[a]).collect();
+    let along: Vec<f64> = (0..r).map(|i| dense::dot(&vectors[i * r..(i + 1) * r], &g)).collect();
+    let largest = values.iter().fold(0.0f64, |a, &v| a.max(v.abs()));
+    let tiny = 1e-11 * largest + f64::MIN_POSITIVE;
+    let lowest = values.first().copied().unwrap_or(0.0);
+    let decrement = if lowest < -1e-9 * largest {
+        f64::INFINITY
+    } else {
+        along.iter().zip(&values).map(|(a, v)| 0.5 * a * a / v.max(tiny)).sum()
+    };
+    let length = |shift: f64| -> f64 {
+        along
+            .iter()
+            .zip(&values)
+            .map(|(a, v)| {
+                let d = (v + shift).max(tiny);
+                (a / d) * (a / d)
+            })
+            .sum::<f64>()
+            .sqrt()
+    };
+    let mut shift = (-lowest).max(0.0) * (1.0 + 1e-6);
+    let mut hard = vec![0.0; r];
+    if length(shift) > radius {
+        let (mut low, mut high) = (shift, shift + dense::dot(&g, &g).sqrt() / radius + largest);
+        for _ in 0..100 {
+            shift = 0.5 * (low + high);
+            if length(shift) > radius {
+                low = shift;
+            } else {
+                high = shift;
+            }
+            if high - low <= 1e-10 * high {
+                break;
+            }
+        }
+        shift = high;
+    } else if lowest < -1e-9 * largest {
+        // indefinite and the gradient has (almost) no part along the lowest curvature: go to the boundary along it
+        let rest = (radius * radius - length(shift).powi(2)).max(0.0).sqrt();
+        hard[0] = if along[0] > 0.0 { -rest } else { rest };
+    }
+    let mut step = vec![0.0; m];
+    let mut change = 0.0;
+    for i in 0..r {
+        let s = -along[i] / (values[i] + shift).max(tiny) + hard[i];
+        change += along[i] * s + 0.5 * values[i] * s * s;
+        for (h, &a) in index.iter().enumerate() {
+            step[a] += s * vectors[h + i * r] * unit[a];
+        }
+    }
+    Ok((step, change, decrement))
+}
+
+fn largest_entry(v: &[f64], free: &[bool]) -> f64 {
+    v.iter().zip(free).filter(|(_, f)| **f).fold(0.0f64, |a, (x, _)| a.max(x.abs()))
+}
+
+/// Rounding noise of the criterion.
+pub fn noise(problem: &Problem, criterion: f64) -> f64 {
+    1e-14 * (criterion.abs() + problem.n as f64)
+}
+
+/// Minimizes from `theta` over the free coordinates. Every evaluation is recorded.
+pub fn minimize(
+    objective: &Objective,
+    theta: &[f64],
+    free: &[bool],
+    control: &Control,
+    first_step: Step,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Point, KernelError> {
+    let widths = &objective.problem.widths;
+    let mut point = objective.point(theta)?;
+    let mut radius = 1.0;
+    let mut label = first_step;
+    loop {
+        let unit = units(&objective.coords, widths, &point.theta);
+        let (mut step, mut change, decrement) =
+            trust_region_step(&point.first.gradient, &point.hessian, &unit, free, radius)?;
+        trace.push(TraceEntry {
+            theta: point.theta.clone(),
+            criterion: point.criterion,
+            gradient_norm: largest_entry(&point.first.gradient, free),
+            decrement,
+            step: label,
+        });
+        if decrement <= control.gap_tolerance {
+            return Ok(point);
+        }
+        loop {
+            if trace.len() >= control.max_evaluations {
+                return Ok(point);
+            }
+            let theta: Vec<f64> = point.theta.iter().zip(&step).map(|(t, s)| t + s).collect();
+            let slack = noise(objective.problem, point.criterion);
+            let next = objective.point(&theta);
+            let (value, next) = match next {
+                Ok(p) => (p.criterion, Some(p)),
+                Err(KernelError::NotPositiveDefinite { .. }) => (f64::INFINITY, None),
+                Err(e) => return Err(e),
+            };
+            let length = step
+                .iter()
+                .zip(&unit)
+                .map(|(s, u)| (s / u) * (s / u))
+                .sum::<f64>()
+                .sqrt();
+            let ratio = (point.criterion - value) / (-change).max(f64::MIN_POSITIVE);
+            if let Some(next) = next
+                && (ratio > 1e-4 || (-change <= 10.0 * slack && value <= point.criterion + slack))
+            {
+                if ratio > 0.75 && length > 0.8 * radius {
+                    radius *= 4.0;
+                } else if ratio < 0.25 {
+                    radius = 0.5 * length;
+                }
+                let stalled = -change <= slack;
+                point = next;
+                label = Step::Newton;
+                if stalled {
+                    trace.push(TraceEntry {
+                        theta: point.theta.clone(),
+                        criterion: point.criterion,
+                        gradient_norm: largest_entry(&point.first.gradient, free),
+                        decrement: -change,
+                        step: label,
+                    });
+                    return Ok(point);
+                }
+                break;
+            }
+            trace.push(TraceEntry {
+                theta,
+                criterion: value,
+                gradient_norm: f64::NAN,
+                decrement: f64::NAN,
+                step: Step::Rejected,
+            });
+            radius = 0.25 * length.min(radius);
+            if radius < 1e-13 {
+                return Ok(point);
+            }
+            (step, change, _) =
+                trust_region_step(&point.first.gradient, &point.hessian, &unit, free, radius)?;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! From a problem to a certified optimum: search, exact zeros, certificate, escapes and restarts.
+
+use crate::certificate::{Certificate, Curvature, active_coordinates, certify};
+use crate::covariance;
+use crate::error::KernelError;
+use crate::newton::{Control, Objective, Point, Step, TraceEntry, minimize, noise, trust_region_step};
+use crate::problem::Problem;
+
+/// Singular values of T below this (relative to the larger of 1 and the largest) are tried at exactly zero.
+const SNAP: f64 = 2e-2;
+/// Certificates pass when the criterion could fall by no more than this.
+const GAP_LIMIT: f64 = 1e-7;
+/// Attempts to leave a saddle or a wrong boundary before restarting.
+const ESCAPES: usize = 8;
+
+/// An optimum with its proof.
+#[derive(Clone, Debug)]
+pub struct Optimum {
+    /// Kernel coordinates, canonical.
+    pub theta: Vec<f64>,
+    pub criterion: f64,
+    pub curvature: Curvature,
+    pub certificate: Certificate,
+    pub trace: Vec<TraceEntry>,
+}
+
+/// Fits the model. `start` is in kernel coordinates; without it the search starts from T = I / 2.
+pub fn optimize(
+    problem: &Problem,
+    reml: bool,
+    start: Option<&[f64]>,
+    control: &Control,
+) -> Result<Optimum, KernelError> {
+    let objective = Objective::new(problem, reml);
+    let first = match start {
+        Some(theta) => {
+            check_parameters(problem, theta)?;
+            theta.to_vec()
+        }
+        None => scaled_identity(problem, 0.5),
+    };
+    let mut trace = vec![];
+    let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
+    // more starts when asked for, or when the certificate fails
+    for (index, size) in [2.0, 0.1, 10.0, 0.01].iter().enumerate() {
+        let wanted = index + 1 < control.starts || !best.certificate.passed();
+        if !wanted || trace.len() >= control.max_evaluations {
+            break;
+        }
+        let restart = scaled_identity(problem, *size);
+        let other = from_start(&objective, &restart, control, Step::Restart, &mut trace)?;
+        let slack = noise(problem, best.criterion).max(1e-9);
+        let better = other.criterion < best.criterion - slack;
+        let as_good = other.criterion <= best.criterion + slack;
+        if better || (as_good && other.certificate.passed() && !best.certificate.passed()) {
+            best = other;
+        }
+    }
+    best.trace = trace;
+    Ok(best)
+}
+
+pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelError> {
+    let expected = problem.n_theta();
+    if theta.len() != expected {
+        return Err(KernelError::Length { what: "theta", expected, found: theta.len() });
+    }
+    match theta.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(KernelError::Parameter { index, value: theta[index] }),
+        None => Ok(()),
+    }
+}
+
+fn scaled_identity(problem: &Problem, size: f64) -> Vec<f64> {
+    covariance::coordinates(&problem.widths).iter().map(|c| if c.row == c.col { size } else { 0.0 }).collect()
+}
+
+fn from_start(
+    objective: &Objective,
+    start: &[f64],
+    control: &Control,
+    label: Step,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Optimum, KernelError> {
+    let all = vec![true; start.len()];
+    let mut point = minimize(objective, start, &all, control, label, trace)?;
+    let mut attempt = 0;
+    loop {
+        point = snap(objective, point, control, trace)?;
+        let mut curvature = Curvature::new(objective, &point.theta, &point.first)?;
+        let mut certificate = certify(objective, &point.theta, &point.first, &curvature, GAP_LIMIT)?;
+        // one step with the exact Hessian brings the gap to rounding level
+        if certificate.negative_direction.is_none() && certificate.gap > 1e-14 {
+            let polished = polish(objective, &point, &curvature, trace)?;
+            if let Some(next) = polished {
+                curvature.log_pwrss_gradient.clone_from(&next.first.log_pwrss_gradient);
+                certificate = certify(objective, &next.theta, &next.first, &curvature, GAP_LIMIT)?;
+                point = next;
+            }
+        }
+        attempt += 1;
+        let done = certificate.passed() || attempt > ESCAPES || trace.len() >= control.max_evaluations;
+        let next = if done { None } else { escape(objective, &point, &certificate)? };
+        match next {
+            Some(theta) => point = minimize(objective, &theta, &all, control, Step::Escape, trace)?,
+            None => {
+                return Ok(Optimum {
+                    theta: point.theta,
+                    criterion: point.criterion,
+                    curvature,
+                    certificate,
+                    trace: vec![],
+                });
+            }
+        }
+    }
+}
+
+/// Tries small singular values of T at exactly zero; keeps what does not raise the criterion. Returns the canonical point.
+fn snap(
+    objective: &Objective,
+    point: Point,
+    control: &Control,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Point, KernelError> {
+    let widths = &objective.problem.widths;
+    let slack = noise(objective.problem, point.criterion).max(1e-11);
+    let mut roots = covariance::unpack(widths, &point.theta);
+    let mut snapped = false;
+    for term in 0..widths.len() {
+        let k = widths[term];
+        covariance::nonnegative_diagonal(k, &mut roots[term]);
+        let (_, s, _) = crate::dense::singular_values(k, k, &roots[term])?;
+        let limit = SNAP * s[0].max(1.0);
+        // the largest set of small directions first, then fewer
+        let mut thresholds: Vec<f64> = s.iter().copied().filter(|&v| v <= limit).collect();
+        thresholds.dedup();
+        for threshold in thresholds {
+            let (reduced, _) = covariance::reduce_rank(k, &roots[term], threshold)?;
+            let mut trial = roots.clone();
+            trial[term] = reduced;
+            let theta = covariance::pack(widths, &trial);
+            let value = objective.value(&theta)?;
+            let accepted = value <= point.criterion + slack;
+            trace.push(TraceEntry {
+                theta,
+                criterion: value,
+                gradient_norm: f64::NAN,
+                decrement: f64::NAN,
+                step: if accepted { Step::Snap } else { Step::Rejected },
+            });
+            if accepted {
+                roots = trial;
+                snapped = true;
+                break;
+            }
+        }
+    }
+    let theta = covariance::pack(widths, &roots);
+    if !snapped {
+        // only signs changed: the criterion is even in each column, derivatives follow the signs
+        return if theta == point.theta { Ok(point) } else { objective.point(&theta) };
+    }
+    let free = active_coordinates(objective, &theta);
+    let budget = Control { max_evaluations: trace.len() + 25, ..*control };
+    minimize(objective, &theta, &free, &budget, Step::Snap, trace)
+}
+
+/// One Newton step with the exact Hessian on the active face; kept when the criterion does not rise.
+fn polish(
+    objective: &Objective,
+    point: &Point,
+    curvature: &Curvature,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Option<Point>, KernelError> {
+    let unit = vec![1.0; point.theta.len()];
+    let (step, change, decrement) = trust_region_step(
+        &point.first.gradient,
+        &curvature.hessian,
+        &unit,
+        &curvature.active,
+        f64::MAX.sqrt(),
+    )?;
+    if change >= 0.0 || !decrement.is_finite() {
+        return Ok(None);
+    }
+    let theta: Vec<f64> = point.theta.iter().zip(&step).map(|(t, s)| t + s).collect();
+    if active_coordinates(objective, &theta) != curvature.active {
+        return Ok(None);
+    }
+    let next = objective.point(&theta)?;
+    let accepted = next.criterion <= point.criterion + noise(objective.problem, point.criterion);
+    trace.push(TraceEntry {
+        theta,
+        criterion: next.criterion,
+        gradient_norm: next.first.gradient.iter().fold(0.0f64, |a, g| a.max(g.abs())),
+        decrement,
+        step: if accepted { Step::Newton } else { Step::Rejected },
+    });
+    Ok(accepted.then_some(next))
+}
+
+/// A point with a lower criterion next to a stationary point that failed its certificate.
+fn escape(
+    objective: &Objective,
+    point: &Point,
+    certificate: &Certificate,
+) -> Result<Option<Vec<f64>>, KernelError> {
+    let widths = &objective.problem.widths;
+    let mut trials: Vec<Vec<f64>> = vec![];
+    if let Some(direction) = &certificate.negative_direction {
+        for size in [1.0, -1.0, 0.1, -0.1, 0.01, -0.01] {
+            trials.push(point.theta.iter().zip(direction).map(|(t, d)| t + size * d).collect());
+        }
+    }
+    for (term, optimality) in certificate.terms.iter().enumerate() {
+        if let Some((v, step, _)) = &optimality.descent {
+            let k = widths[term];
+            for size in [1.0, 0.1, 0.01] {
+                let mut roots = covariance::unpack(widths, &point.theta);
+                let mut wide = roots[term].clone();
+                wide.extend(v.iter().map(|x| x * (size * step).sqrt()));
+                roots[term] = covariance::lower_root(k, k + 1, &wide);
+                trials.push(covariance::pack(widths, &roots));
+            }
+        }
+    }
+    let mut best = (point.criterion - noise(objective.problem, point.criterion), None);
+    for theta in trials {
+        if let Ok(value) = objective.value(&theta)
+            && value < best.0
+        {
+            best = (value, Some(theta));
+        }
+    }
+    Ok(best.1)
+}

@@ -1,0 +1,566 @@
+//! Checked inputs -> crossproducts, once per model. After this nothing depends on the number of rows.
+//!
+//! The leading factor is treated level by level with an orthogonal decomposition of its rows: Z_j = Q_j R_j, every
+//! other column W is split into its part c_j = Q_j'W in the span of Z_j and the rest, and crossproducts are formed of
+//! the rest. The Schur complement of the leading factor is then a sum of nonnegative terms
+//! (rest'rest + c_j'(I + N_j N_j')^-1 c_j with N_j = R_j T) and loses no digits however large the group variance is.
+
+use crate::blocks::{Blocks, Pattern, group_rows};
+use crate::core::CoreMatrix;
+use crate::dense;
+use crate::error::KernelError;
+use crate::scaling::{self, Rank};
+
+/// Aliasing tolerance for columns of the fixed part (as R's `qr`).
+const ALIAS_TOLERANCE: f64 = 1e-7;
+/// Below this a column of a random term is a combination of the others.
+const DEPENDENT_TOLERANCE: f64 = 1e-11;
+/// A response whose residual is this small relative to itself is reproduced exactly.
+const PERFECT_FIT_TOLERANCE: f64 = 1e-14;
+
+/// A grouping factor: level of each row.
+pub struct FactorInput<'a> {
+    pub codes: &'a [i32],
+    pub n_levels: usize,
+}
+
+/// A random term: its factor and its k columns.
+pub struct TermInput<'a> {
+    pub factor: usize,
+    pub columns: Vec<&'a [f64]>,
+}
+
+/// What the caller hands over; everything has one entry per row.
+pub struct Input<'a> {
+    /// Response, offset subtracted.
+    pub y: &'a [f64],
+    pub x: Vec<&'a [f64]>,
+    pub weights: Option<&'a [f64]>,
+    pub factors: Vec<FactorInput<'a>>,
+    pub terms: Vec<TermInput<'a>>,
+}
+
+/// Crossproducts at an eliminated factor. For the leading one `diag` holds R_j and `panel` holds c_j; for later ones
+/// both hold crossproducts of the parts outside the leading factor's span.
+#[derive(Clone, Debug)]
+pub struct Panels {
+    /// q blocks k x k.
+    pub diag: Vec<f64>,
+    /// total_rows rows of k values.
+    pub panel: Vec<f64>,
+}
+
+/// Everything the criterion needs; immutable after construction.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub n: usize,
+    pub blocks: Blocks,
+    /// Columns per term.
+    pub widths: Vec<usize>,
+    /// Number of columns of X as given.
+    pub p: usize,
+    pub rank: Rank,
+    /// Triangular factor of the kept columns of W^1/2 X (rank x rank).
+    pub x_scale: Vec<f64>,
+    /// Coefficients of the least-squares fit, in orthonormal coordinates, original units of y.
+    pub ls_coef: Vec<f64>,
+    /// Root mean square of the least-squares residual: the unit of y inside the kernel.
+    pub y_scale: f64,
+    /// Sum of log prior weights.
+    pub log_weights: f64,
+    /// Per term: triangular factor R with Z = Q R, mean squares of Q equal to 1.
+    pub term_scale: Vec<Vec<f64>>,
+    pub panels: Vec<Panels>,
+    pub core: CoreMatrix,
+    /// core_dim x tail.
+    pub border: Vec<f64>,
+    /// tail x tail.
+    pub tail: Vec<f64>,
+}
+
+fn check_finite(what: &'static str, values: &[f64]) -> Result<(), KernelError> {
+    match values.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(KernelError::NotFinite { what, index }),
+        None => Ok(()),
+    }
+}
+
+fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
+    if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
+}
+
+impl Input<'_> {
+    /// Lengths, finiteness, codes within range, positive weights.
+    pub fn check(&self) -> Result<(), KernelError> {
+        let n = self.y.len();
+        if n == 0 {
+            return Err(KernelError::Empty { what: "response", index: 0 });
+        }
+        check_finite("response", self.y)?;
+        for column in &self.x {
+            check_length("fixed-effects column", n, column.len())?;
+            check_finite("fixed-effects column", column)?;
+        }
+        if let Some(w) = self.weights {
+            check_length("prior weights", n, w.len())?;
+            if let Some(index) = w.iter().position(|&v| !v.is_finite() || v <= 0.0) {
+                return Err(KernelError::Weight { index, value: w[index] });
+            }
+        }
+        if self.terms.is_empty() {
+            return Err(KernelError::Empty { what: "list of random terms", index: 0 });
+        }
+        for (factor, f) in self.factors.iter().enumerate() {
+            check_length("level codes", n, f.codes.len())?;
+            if f.n_levels == 0 || !self.terms.iter().any(|t| t.factor == factor) {
+                return Err(KernelError::Empty { what: "factor", index: factor });
+            }
+            if let Some(index) = f.codes.iter().position(|&c| c < 0 || c as usize >= f.n_levels) {
+                let code = i64::from(f.codes[index]);
+                return Err(KernelError::LevelCode { factor, index, code, n_levels: f.n_levels });
+            }
+        }
+        for (term, t) in self.terms.iter().enumerate() {
+            if t.factor >= self.factors.len() {
+                return Err(KernelError::UnknownFactor { term, factor: t.factor });
+            }
+            if t.columns.is_empty() {
+                return Err(KernelError::Empty { what: "random term", index: term });
+            }
+            for column in &t.columns {
+                check_length("random-effects column", n, column.len())?;
+                check_finite("random-effects column", column)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn root_weight(&self, i: usize) -> f64 {
+        self.weights.map_or(1.0, |w| w[i].sqrt())
+    }
+}
+
+impl Problem {
+    pub fn new(input: &Input) -> Result<Self, KernelError> {
+        input.check()?;
+        let n = input.y.len();
+        let p = input.x.len();
+        let full = scaling::streaming_qr(n, p + 1, |i, row| {
+            let w = input.root_weight(i);
+            for (v, column) in row.iter_mut().zip(&input.x) {
+                *v = w * column[i];
+            }
+            row[p] = w * input.y[i];
+        });
+        let rank = scaling::rank(p, p + 1, &full, ALIAS_TOLERANCE);
+        let r = rank.kept.len();
+        if n <= r {
+            return Err(KernelError::TooFewRows { rows: n, rank: r });
+        }
+        let reduced = scaling::restrict(p + 1, &full, &rank.kept);
+        let x_scale: Vec<f64> = (0..r * r).map(|h| reduced[h % r + (h / r) * (r + 1)]).collect();
+        let ls_coef = reduced[r * (r + 1)..r * (r + 1) + r].to_vec();
+        let y_norm = dense::dot(&reduced[r * (r + 1)..], &reduced[r * (r + 1)..]).sqrt();
+        let residual_norm = reduced[r + r * (r + 1)].abs();
+        if residual_norm <= PERFECT_FIT_TOLERANCE * y_norm {
+            return Err(KernelError::PerfectFit);
+        }
+        let term_scale = input
+            .terms
+            .iter()
+            .enumerate()
+            .map(|(term, t)| orthonormalize_term(n, term, t, |i| input.root_weight(i)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sizes: Vec<usize> = input.factors.iter().map(|f| f.n_levels).collect();
+        let codes: Vec<&[i32]> = input.factors.iter().map(|f| f.codes).collect();
+        let terms: Vec<(usize, usize)> = input.terms.iter().map(|t| (t.factor, t.columns.len())).collect();
+        let blocks = Blocks::new(&sizes, &codes, &terms, r);
+        let mut problem = Self {
+            n,
+            widths: terms.iter().map(|t| t.1).collect(),
+            p,
+            rank,
+            x_scale,
+            ls_coef,
+            y_scale: residual_norm / (n as f64).sqrt(),
+            log_weights: input.weights.map_or(0.0, |w| w.iter().map(|v| v.ln()).sum()),
+            term_scale,
+            panels: blocks
+                .eliminated
+                .iter()
+                .map(|e| Panels { diag: vec![0.0; e.q * e.k * e.k], panel: vec![0.0; e.total_rows() * e.k] })
+                .collect(),
+            core: CoreMatrix::zeros(blocks.core_dim),
+            border: vec![0.0; blocks.core_dim * blocks.tail],
+            tail: vec![0.0; blocks.tail * blocks.tail],
+            blocks,
+        };
+        problem.accumulate(input);
+        Ok(problem)
+    }
+
+    /// Number of estimable fixed effects.
+    pub fn n_fixed(&self) -> usize {
+        self.rank.kept.len()
+    }
+
+    /// Length of theta.
+    pub fn n_theta(&self) -> usize {
+        self.widths.iter().map(|&k| crate::covariance::triangle(k)).sum()
+    }
+
+    /// Observations that count: n (ML) or n - rank (REML).
+    pub fn n_effective(&self, reml: bool) -> f64 {
+        (if reml { self.n - self.n_fixed() } else { self.n }) as f64
+    }
+
+    /// T of each factor (k x k, block-diagonal over its terms) from T of each term.
+    pub fn factor_roots(&self, term_roots: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        self.blocks
+            .factors
+            .iter()
+            .map(|f| {
+                let mut out = vec![0.0; f.k * f.k];
+                for &(term, offset) in &f.terms {
+                    let k = self.widths[term];
+                    for c in 0..k {
+                        for r in 0..k {
+                            out[offset + r + (offset + c) * f.k] = term_roots[term][r + c * k];
+                        }
+                    }
+                }
+                out
+            })
+            .collect()
+    }
+
+    /// Scaled row of the random columns of one factor.
+    fn random_row(&self, input: &Input, factor: usize, i: usize, weight: f64, out: &mut [f64]) {
+        for &(term, offset) in &self.blocks.factors[factor].terms {
+            let k = self.widths[term];
+            let part = &mut out[offset..offset + k];
+            for (v, column) in part.iter_mut().zip(&input.terms[term].columns) {
+                *v = weight * column[i];
+            }
+            dense::solve_row_upper(k, &self.term_scale[term], part);
+        }
+    }
+
+    /// Scaled row of the fixed columns and the response's least-squares residual.
+    fn tail_row(&self, input: &Input, i: usize, weight: f64, out: &mut [f64]) {
+        let r = self.n_fixed();
+        for (v, &c) in out.iter_mut().zip(&self.rank.kept) {
+            *v = weight * input.x[c][i];
+        }
+        dense::solve_row_upper(r, &self.x_scale, &mut out[..r]);
+        out[r] = (weight * input.y[i] - dense::dot(&out[..r], &self.ls_coef)) / self.y_scale;
+    }
+
+    /// One pass over the rows, grouped by leading level.
+    fn accumulate(&mut self, input: &Input) {
+        let blocks = self.blocks.clone();
+        let leading = &blocks.eliminated[0];
+        let (k, tail) = (leading.k, blocks.tail);
+        let codes: Vec<&[i32]> = blocks.factors.iter().map(|f| input.factors[f.input].codes).collect();
+        let (ptr, order) = group_rows(codes[leading.factor], leading.q);
+        let mut z: Vec<f64> = vec![]; // n_j x k, columns contiguous
+        let mut w: Vec<f64> = vec![]; // n_j x tail, columns contiguous
+        let mut row = vec![0.0; tail.max(blocks.factors.iter().map(|f| f.k).max().unwrap_or(1))];
+        let mut others: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.k]).collect();
+        for j in 0..leading.q {
+            let rows = &order[ptr[j]..ptr[j + 1]];
+            let m = rows.len();
+            z.resize(m * k, 0.0);
+            w.resize(m * tail, 0.0);
+            for (h, &i) in rows.iter().enumerate() {
+                let i = i as usize;
+                let weight = input.root_weight(i);
+                self.random_row(input, leading.factor, i, weight, &mut row[..k]);
+                for c in 0..k {
+                    z[h + c * m] = row[c];
+                }
+                self.tail_row(input, i, weight, &mut row[..tail]);
+                for c in 0..tail {
+                    w[h + c * m] = row[c];
+                }
+            }
+            orthogonalize(m, k, &mut z, &mut self.panels[0].diag[j * k * k..(j + 1) * k * k]);
+            let start = leading.start(j);
+            let tail_start = start + leading.rows(j) - tail;
+            for t in 0..tail {
+                let column = &mut w[t * m..(t + 1) * m];
+                let coef = &mut self.panels[0].panel[(tail_start + t) * k..(tail_start + t + 1) * k];
+                for _ in 0..2 {
+                    for c in 0..k {
+                        let q = &z[c * m..(c + 1) * m];
+                        let h = dense::dot_long(q, column);
+                        coef[c] += h;
+                        dense::axpy(-h, q, column);
+                    }
+                }
+            }
+            for a in 0..tail {
+                for b in 0..=a {
+                    let s = dense::dot_long(&w[a * m..(a + 1) * m], &w[b * m..(b + 1) * m]);
+                    self.tail[a + b * tail] += s;
+                    if a != b {
+                        self.tail[b + a * tail] += s;
+                    }
+                }
+            }
+            if blocks.factors.len() > 1 {
+                self.accumulate_others(input, &blocks, &codes, j, rows, (&z, &w, &mut others));
+            }
+        }
+    }
+
+    /// Crossproducts of the other factors with everything, for the rows of one leading level.
+    fn accumulate_others(
+        &mut self,
+        input: &Input,
+        blocks: &Blocks,
+        codes: &[&[i32]],
+        j: usize,
+        rows: &[u32],
+        (q_rows, tail_rest, others): (&[f64], &[f64], &mut [Vec<f64>]),
+    ) {
+        let leading = &blocks.eliminated[0];
+        let (k, tail, m) = (leading.k, blocks.tail, rows.len());
+        let start = leading.start(j);
+        let core = leading.core(j);
+        for (h, &i) in rows.iter().enumerate() {
+            let i = i as usize;
+            let weight = input.root_weight(i);
+            for f in 0..blocks.factors.len() {
+                if f != leading.factor {
+                    let mut z = std::mem::take(&mut others[f]);
+                    self.random_row(input, f, i, weight, &mut z);
+                    others[f] = z;
+                }
+            }
+            // c_j of the random rows
+            for parent in &leading.parents {
+                let z = &others[blocks.eliminated[parent.elim].factor];
+                for (a, &za) in z.iter().enumerate() {
+                    let slot = (start + parent.first_row + a) * k;
+                    for c in 0..k {
+                        self.panels[0].panel[slot + c] += za * q_rows[h + c * m];
+                    }
+                }
+            }
+            for &(f, offset) in &blocks.core {
+                let coordinate = offset + codes[f][i] as usize * blocks.factors[f].k;
+                let at = leading.parent_rows + core.partition_point(|&c| (c as usize) < coordinate);
+                for (a, &za) in others[f].iter().enumerate() {
+                    let slot = (start + at + a) * k;
+                    for c in 0..k {
+                        self.panels[0].panel[slot + c] += za * q_rows[h + c * m];
+                    }
+                }
+                for (a, &za) in others[f].iter().enumerate() {
+                    for t in 0..tail {
+                        self.border[coordinate + a + t * blocks.core_dim] += za * tail_rest[h + t * m];
+                    }
+                }
+                for &(g, offset_g) in &blocks.core {
+                    let second = offset_g + codes[g][i] as usize * blocks.factors[g].k;
+                    if second > coordinate {
+                        continue;
+                    }
+                    for (b, &zb) in others[g].iter().enumerate() {
+                        for (a, &za) in others[f].iter().enumerate() {
+                            if second + b <= coordinate + a {
+                                self.core.add(coordinate + a, second + b, za * zb);
+                            }
+                        }
+                    }
+                }
+            }
+            // later eliminated factors: diagonal block, parents, core, tail
+            for e in 1..blocks.eliminated.len() {
+                let pattern = &blocks.eliminated[e];
+                let z = &others[pattern.factor];
+                let level = codes[pattern.factor][i] as usize;
+                let (ke, first) = (pattern.k, pattern.start(level));
+                let panels = &mut self.panels[e];
+                for b in 0..ke {
+                    for a in 0..ke {
+                        panels.diag[level * ke * ke + a + b * ke] += z[a] * z[b];
+                    }
+                }
+                let mut add = |row: usize, value: f64| {
+                    for (a, &za) in z.iter().enumerate() {
+                        panels.panel[(first + row) * ke + a] += za * value;
+                    }
+                };
+                for parent in &pattern.parents {
+                    for (b, &zb) in others[blocks.eliminated[parent.elim].factor].iter().enumerate() {
+                        add(parent.first_row + b, zb);
+                    }
+                }
+                let core = pattern.core(level);
+                for &(f, offset) in &blocks.core {
+                    let coordinate = offset + codes[f][i] as usize * blocks.factors[f].k;
+                    let at = pattern.parent_rows + core.partition_point(|&c| (c as usize) < coordinate);
+                    for (b, &zb) in others[f].iter().enumerate() {
+                        add(at + b, zb);
+                    }
+                }
+                let tail_at = pattern.rows(level) - tail;
+                for t in 0..tail {
+                    add(tail_at + t, tail_rest[h + t * m]);
+                }
+            }
+        }
+        // what the leading level explains of the random columns is taken out again
+        let rows = leading.rows(j);
+        let panel = std::mem::take(&mut self.panels[0].panel);
+        let (_, later) = self.panels.split_at_mut(1);
+        let mut targets = Targets { later, core: &mut self.core, border: &mut [], tail: &mut [] };
+        targets.add_level(blocks, 0, j, &panel[start * k..(start + rows - tail) * k], -1.0, false);
+        self.panels[0].panel = panel;
+    }
+}
+
+/// Where the Schur complement of an eliminated level goes: panels of later eliminated factors, core, border, tail.
+pub struct Targets<'a> {
+    /// Panels of `Blocks::eliminated[1..]` or of those after the one being eliminated (see `add_level`).
+    pub later: &'a mut [Panels],
+    pub core: &'a mut CoreMatrix,
+    pub border: &'a mut [f64],
+    pub tail: &'a mut [f64],
+}
+
+impl Targets<'_> {
+    /// Adds sign * V V' where V holds the panel rows of level `j` of eliminated factor `e` (k values per row, tail rows
+    /// last when `with_tail`). `self.later` starts at eliminated factor e + 1. Core rows are left out of the core matrix
+    /// when the caller adds them densely (`Pattern::meets_most_of_core` and `with_tail`).
+    #[inline(always)]
+    pub fn add_level(&mut self, blocks: &Blocks, e: usize, j: usize, v: &[f64], sign: f64, with_tail: bool) {
+        let pattern = &blocks.eliminated[e];
+        let (k, tail) = (pattern.k, pattern.tail);
+        let core = pattern.core(j);
+        let core_start = pattern.parent_rows;
+        let tail_start = core_start + core.len();
+        let row = |r: usize| &v[r * k..(r + 1) * k];
+        for (index, parent) in pattern.parents.iter().enumerate() {
+            let above = &blocks.eliminated[parent.elim];
+            let (kp, level) = (above.k, parent.level[j] as usize);
+            let target = &mut self.later[index];
+            let first = above.start(level);
+            for b in 0..kp {
+                let vb = row(parent.first_row + b);
+                for a in 0..kp {
+                    target.diag[level * kp * kp + a + b * kp] += sign * dense::dot(row(parent.first_row + a), vb);
+                }
+                let mut add = |at: usize, r: usize| {
+                    target.panel[(first + at) * kp + b] += sign * dense::dot(row(r), vb);
+                };
+                // later parents follow in the same order, `kp` rows earlier in the parent's own panel
+                let shift = parent.first_row + kp;
+                for r in shift..pattern.parent_rows {
+                    add(r - shift, r);
+                }
+                let map = &parent.core_map[pattern.core_ptr[j]..pattern.core_ptr[j + 1]];
+                for (c, &at) in map.iter().enumerate() {
+                    add(above.parent_rows + at as usize, core_start + c);
+                }
+                if with_tail {
+                    let at = above.rows(level) - tail;
+                    for t in 0..tail {
+                        add(at + t, tail_start + t);
+                    }
+                }
+            }
+        }
+        if !(with_tail && pattern.meets_most_of_core(self.core.dim)) {
+            self.core.add_outer(core, k, &v[core_start * k..tail_start * k], sign);
+        }
+        if with_tail {
+            let dim = self.core.dim;
+            for t in 0..tail {
+                let vt = row(tail_start + t);
+                let border = &mut self.border[t * dim..(t + 1) * dim];
+                for (c, &at) in core.iter().enumerate() {
+                    border[at as usize] += sign * dense::dot(row(core_start + c), vt);
+                }
+                for s in 0..tail {
+                    self.tail[s + t * tail] += sign * dense::dot(row(tail_start + s), vt);
+                }
+            }
+        }
+    }
+}
+
+/// Panel rows of a contiguous range of levels, spread over the whole core: core_dim x (levels * k), column-major.
+pub fn spread(pattern: &Pattern, panel: &[f64], levels: std::ops::Range<usize>, dim: usize, out: &mut Vec<f64>) {
+    let k = pattern.k;
+    out.clear();
+    out.resize(dim * k * levels.len(), 0.0);
+    for (index, j) in levels.enumerate() {
+        let first = (pattern.start(j) + pattern.parent_rows) * k;
+        for (c, &at) in pattern.core(j).iter().enumerate() {
+            for a in 0..k {
+                out[at as usize + (index * k + a) * dim] = panel[first + c * k + a];
+            }
+        }
+    }
+}
+
+fn orthonormalize_term(
+    n: usize,
+    term: usize,
+    input: &TermInput,
+    root_weight: impl Fn(usize) -> f64,
+) -> Result<Vec<f64>, KernelError> {
+    let k = input.columns.len();
+    let mut r = scaling::streaming_qr(n, k, |i, row| {
+        let w = root_weight(i);
+        for (v, column) in row.iter_mut().zip(&input.columns) {
+            *v = w * column[i];
+        }
+    });
+    if let Some(&column) = scaling::rank(k, k, &r, DEPENDENT_TOLERANCE).dropped.first() {
+        return Err(KernelError::DependentColumns { term, column });
+    }
+    let unit = 1.0 / (n as f64).sqrt();
+    for c in 0..k {
+        for i in 0..k {
+            r[i + c * k] *= unit;
+        }
+    }
+    // positive diagonal, so that a single column keeps its sign
+    for i in 0..k {
+        if r[i + i * k] < 0.0 {
+            for c in i..k {
+                r[i + c * k] = -r[i + c * k];
+            }
+        }
+    }
+    Ok(r)
+}
+
+/// Z <- Q with Z = Q R (m x k, columns contiguous), Gram-Schmidt twice; dependent columns become zero, as do their rows
+/// of R.
+fn orthogonalize(m: usize, k: usize, z: &mut [f64], r: &mut [f64]) {
+    for c in 0..k {
+        let (done, rest) = z.split_at_mut(c * m);
+        let column = &mut rest[..m];
+        let norm = dense::dot_long(column, column).sqrt();
+        for _ in 0..2 {
+            for b in 0..c {
+                let q = &done[b * m..(b + 1) * m];
+                let h = dense::dot_long(q, column);
+                r[b + c * k] += h;
+                dense::axpy(-h, q, column);
+            }
+        }
+        let left = dense::dot_long(column, column).sqrt();
+        if left > 1e-13 * norm && left > 0.0 {
+            r[c + c * k] = left;
+            column.iter_mut().for_each(|v| *v /= left);
+        } else {
+            column.fill(0.0);
+        }
+    }
+}

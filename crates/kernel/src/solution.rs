@@ -1,0 +1,185 @@
+//! Everything a fit reports, in the user's columns and units, read off the factorization at the optimum.
+
+use crate::covariance;
+use crate::criterion::criterion;
+use crate::dense;
+use crate::error::KernelError;
+use crate::factor::Factorization;
+use crate::gradient::fixed_covariance;
+use crate::inverse::Inverse;
+use crate::modes::Modes;
+use crate::problem::Problem;
+
+/// Estimates at one theta.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    pub criterion: f64,
+    /// T of each term in the user's columns, packed as lme4's theta.
+    pub theta: Vec<f64>,
+    pub sigma: f64,
+    pub pwrss: f64,
+    /// Estimable coefficients.
+    pub beta: Vec<f64>,
+    /// rank x rank.
+    pub vcov: Vec<f64>,
+    /// Per term, k x k: sigma^2 Sigma.
+    pub term_cov: Vec<Vec<f64>>,
+    /// Per factor in the caller's order: q x k, row-major.
+    pub modes: Vec<Vec<f64>>,
+    /// Per factor in the caller's order: q blocks k x k.
+    pub mode_cov: Vec<Vec<f64>>,
+}
+
+/// R^-1 C R^-T for the triangular scale R of the fixed part.
+pub fn unscale_fixed(problem: &Problem, covariance: &[f64]) -> Vec<f64> {
+    let p = problem.n_fixed();
+    let inverse = dense::inverse_upper(p, &problem.x_scale);
+    let mut half = vec![0.0; p * p];
+    dense::multiply_small(p, p, p, &inverse, covariance, &mut half);
+    let mut out = vec![0.0; p * p];
+    for j in 0..p {
+        for i in 0..p {
+            out[i + j * p] = (j..p).map(|c| half[i + c * p] * inverse[j + c * p]).sum();
+        }
+    }
+    out
+}
+
+/// Inverse scale of a factor's columns (k x k upper triangular over its terms).
+fn unscale_factor(problem: &Problem, factor: usize) -> Vec<f64> {
+    let f = &problem.blocks.factors[factor];
+    let mut out = vec![0.0; f.k * f.k];
+    for &(term, offset) in &f.terms {
+        let k = problem.widths[term];
+        let inverse = dense::inverse_upper(k, &problem.term_scale[term]);
+        for c in 0..k {
+            for r in 0..=c {
+                out[offset + r + (offset + c) * f.k] = inverse[r + c * k];
+            }
+        }
+    }
+    out
+}
+
+impl Solution {
+    /// `theta_star` in kernel coordinates.
+    pub fn new(problem: &Problem, theta_star: &[f64], reml: bool) -> Result<Self, KernelError> {
+        let roots = covariance::unpack(&problem.widths, theta_star);
+        let factor = Factorization::new(problem, &roots)?;
+        let modes = Modes::new(problem, &factor)?;
+        let p = problem.n_fixed();
+        let y2 = problem.y_scale * problem.y_scale;
+        let pwrss = factor.pwrss * y2;
+        let sigma2 = pwrss / problem.n_effective(reml);
+
+        let mut beta: Vec<f64> =
+            modes.beta.iter().zip(&problem.ls_coef).map(|(b, c)| b * problem.y_scale + c).collect();
+        dense::solve_upper(p, &problem.x_scale, &mut beta);
+        let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, &factor));
+        vcov.iter_mut().for_each(|v| *v *= sigma2);
+
+        let original: Vec<Vec<f64>> = (0..problem.widths.len())
+            .map(|t| covariance::to_original(problem.widths[t], &roots[t], &problem.term_scale[t]))
+            .collect();
+        let term_cov = original
+            .iter()
+            .zip(&problem.widths)
+            .map(|(t, &k)| covariance::product(k, t).iter().map(|v| v * sigma2).collect())
+            .collect();
+
+        let blocks = &problem.blocks;
+        let conditional = conditional_covariances(problem, &factor)?;
+        let mut mode_values = vec![vec![]; blocks.factors.len()];
+        let mut mode_cov = vec![vec![]; blocks.factors.len()];
+        for (f, info) in blocks.factors.iter().enumerate() {
+            let k = info.k;
+            let back = unscale_factor(problem, f);
+            let mut b = vec![0.0; info.q * k];
+            for (out, level) in b.chunks_exact_mut(k).zip(modes.b[f].chunks_exact(k)) {
+                dense::matvec_small(k, &back, level, out);
+                out.iter_mut().for_each(|v| *v *= problem.y_scale);
+            }
+            let mut cov = vec![0.0; info.q * k * k];
+            let mut half = vec![0.0; k * k];
+            for (out, c) in cov.chunks_exact_mut(k * k).zip(conditional[f].chunks_exact(k * k)) {
+                dense::multiply_small(k, k, k, &back, c, &mut half);
+                for j in 0..k {
+                    for i in 0..k {
+                        out[i + j * k] =
+                            sigma2 * (j..k).map(|h| half[i + h * k] * back[j + h * k]).sum::<f64>();
+                    }
+                }
+            }
+            mode_values[info.input] = b;
+            mode_cov[info.input] = cov;
+        }
+        Ok(Self {
+            criterion: criterion(problem, &factor, reml),
+            theta: covariance::pack(&problem.widths, &original),
+            sigma: sigma2.sqrt(),
+            pwrss,
+            beta,
+            vcov,
+            term_cov,
+            modes: mode_values,
+            mode_cov,
+        })
+    }
+}
+
+/// Var(b | y) / sigma^2 at known fixed effects, per factor in kernel order and columns.
+fn conditional_covariances(problem: &Problem, factor: &Factorization) -> Result<Vec<Vec<f64>>, KernelError> {
+    let blocks = &problem.blocks;
+    let leading = &blocks.eliminated[0];
+    let k = leading.k;
+    let root = &factor.roots[leading.factor];
+    let sigma = covariance::product(k, root);
+    let mut first = vec![0.0; leading.q * k * k];
+    let mut n = vec![0.0; k * k];
+    let mut m = vec![0.0; k * k];
+    let mut rs = vec![0.0; k * k];
+    let inverse = Inverse::new(problem, factor, false, false, |level| {
+        // U_jj = T (N'N + I)^-1 T' + (R Sigma)' (Y'UY) (R Sigma): a sum of nonnegative terms
+        let block = level.level * k * k..(level.level + 1) * k * k;
+        let r = &problem.panels[0].diag[block.clone()];
+        dense::multiply_small(k, k, k, r, root, &mut n);
+        dense::multiply_transposed_small(k, k, k, &n, &n, &mut m);
+        for i in 0..k {
+            m[i + i * k] += 1.0;
+        }
+        let out = &mut first[block];
+        if dense::cholesky_small(k, &mut m).is_ok() {
+            for c in 0..k {
+                let mut column: Vec<f64> = (0..k).map(|i| root[c + i * k]).collect();
+                dense::forward_small(k, &m, &mut column);
+                dense::backward_small(k, &m, &mut column);
+                dense::matvec_small(k, root, &column, &mut out[c * k..(c + 1) * k]);
+            }
+        }
+        dense::multiply_small(k, k, k, r, &sigma, &mut rs);
+        let mut inner = vec![0.0; k * k];
+        dense::multiply_small(k, k, k, level.yuy, &rs, &mut inner);
+        let mut add = vec![0.0; k * k];
+        dense::multiply_transposed_small(k, k, k, &rs, &inner, &mut add);
+        dense::axpy(1.0, &add, out);
+    })?;
+    let mut out: Vec<Vec<f64>> = vec![vec![]; blocks.factors.len()];
+    out[leading.factor] = first;
+    for (e, pattern) in blocks.eliminated.iter().enumerate().skip(1) {
+        out[pattern.factor].clone_from(&inverse.later[e - 1].diag);
+    }
+    for &(f, offset) in &blocks.core {
+        let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
+        let mut cov = vec![0.0; q * k * k];
+        for l in 0..q {
+            for b in 0..k {
+                for a in 0..k {
+                    let (row, col) = (offset + l * k + a, offset + l * k + b);
+                    cov[l * k * k + a + b * k] = inverse.core.values[row + col * blocks.core_dim];
+                }
+            }
+        }
+        out[f] = cov;
+    }
+    Ok(out)
+}
