@@ -92,10 +92,9 @@ Column = Numbers | Logicals | Factor
 
 def label(value: object) -> str:
     """A level as text: ``3``, ``0.5``, ``True``; a float that is whole without its point."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(value) < 1e16:
-        return str(int(value))
-    if isinstance(value, np.floating):
-        return repr(float(value))
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
     return str(value)
 
 
@@ -109,8 +108,13 @@ def labels(values: Iterable[object]) -> Labels:
 
 def drop_unused(factor: Factor) -> Factor:
     """The factor without levels that no row has."""
-    used = np.bincount(factor.codes[factor.codes >= 0] if factor.missing is not None else factor.codes,
-                       minlength=len(factor.levels)) > 0
+    used = (
+        np.bincount(
+            factor.codes[factor.codes >= 0] if factor.missing is not None else factor.codes,
+            minlength=len(factor.levels),
+        )
+        > 0
+    )
     if used.all():
         return factor
     table = np.append(np.cumsum(used, dtype=np.int32) - np.int32(1), np.int32(-1))
@@ -126,24 +130,24 @@ def as_factor(column: Column) -> Factor:
         if column.missing is not None:
             codes[column.missing] = -1
         return Factor(column.name, codes, labels(("False", "True")), column.missing)
-    codes, values = _factorize_numbers(column)
+    codes, values = factorize_numbers(column)
     if column.missing is not None:
         codes[column.missing] = -1
     return Factor(column.name, codes, labels(values.tolist()), column.missing)
 
 
-def _factorize_numbers(column: Numbers) -> tuple[IntArray, NDArray[np.floating | np.integer]]:
+def factorize_numbers(column: Numbers) -> tuple[IntArray, NDArray[np.floating | np.integer]]:
     """Codes in numeric order and the distinct values; codes of missing rows are arbitrary."""
     values = column.values
     present = values if column.missing is None else values[~column.missing]
     if not len(present):
         return np.full(len(values), -1, dtype=np.int32), present
-    if values.dtype.kind in "iu":
+    if np.issubdtype(values.dtype, np.integer):
         low, high = int(present.min()), int(present.max())
         if high - low <= max(_TABLE_FACTOR * len(values), _TABLE_LEAST):
             if column.missing is not None:
                 values = np.where(column.missing, low, values)
-            return codes_by_table(values, low, high)
+            return codes_by_table(values.astype(np.int64, copy=False), low, high)
     codes, distinct = pd.factorize(values, use_na_sentinel=True)
     distinct = np.asarray(distinct)
     if column.missing is not None:
@@ -158,9 +162,7 @@ def _factorize_numbers(column: Numbers) -> tuple[IntArray, NDArray[np.floating |
     return rank[codes], distinct[keep][order]
 
 
-def codes_by_table(
-    values: NDArray[np.integer], low: int, high: int
-) -> tuple[IntArray, NDArray[np.integer]]:
+def codes_by_table(values: NDArray[np.integer], low: int, high: int) -> tuple[IntArray, NDArray[np.integer]]:
     """Codes of integers known to lie in low..high, and the distinct values, ascending; linear in both.
 
     Examples
@@ -200,8 +202,8 @@ def factor_from_codes(name: str, codes: NDArray[np.integer], levels: Iterable[ob
     """
     names = labels(levels)
     if len(set(names)) < len(names):
-        raise DataError(f"The categorical column {name!r} has several levels with the same text; rename them.")
+        raise DataError(
+            f"The categorical column {name!r} has several levels with the same text; rename them."
+        )
     missing = codes < 0
-    return drop_unused(
-        Factor(name, codes.astype(np.int32), names, missing if missing.any() else None)
-    )
+    return drop_unused(Factor(name, codes.astype(np.int32), names, missing if missing.any() else None))

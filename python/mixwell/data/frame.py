@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import narwhals as nw
 import numpy as np
@@ -50,7 +50,7 @@ class Frame:
     names: tuple[object, ...]
     n_rows: int
     index: pd.Index | None
-    native: pd.DataFrame | nw.DataFrame[object] | Mapping[object, object]
+    native: pd.DataFrame | nw.DataFrame[Any] | Mapping[object, object]
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -66,7 +66,9 @@ class Frame:
         if name not in self.names:
             raise DataError(f"There is no column {name!r} in the data{near(name, self.names)}")
         if self.names.count(name) > 1:
-            raise DataError(f"The data have {self.names.count(name)} columns named {name!r}; rename or drop them.")
+            raise DataError(
+                f"The data have {self.names.count(name)} columns named {name!r}; rename or drop them."
+            )
         if isinstance(self.native, nw.DataFrame):
             return _from_narwhals(name, self.native.get_column(name))
         return as_column(name, self.native[name])
@@ -115,7 +117,9 @@ def open_frame(data: object) -> Frame:
     except TypeError as error:
         raise DataError(f"The data are a {type(data).__name__}; give {_KINDS}.") from error
     if not isinstance(frame, nw.DataFrame):
-        raise DataError(f"The data are a lazy {type(data).__name__}; collect them first (for example .collect()).")
+        raise DataError(
+            f"The data are a lazy {type(data).__name__}; collect them first (for example .collect())."
+        )
     kind: FrameKind = "pandas"
     if frame.implementation.is_polars():
         kind = "polars"
@@ -152,7 +156,7 @@ def as_column(name: str, values: object) -> Column:
     if isinstance(series, nw.Series):
         return _from_narwhals(name, series)
     try:
-        return _from_pandas(name, pd.Series(values))  # type: ignore[call-overload]
+        return _from_pandas(name, pd.Series(values))
     except (ValueError, TypeError) as error:
         raise DataError(f"{name!r} cannot be read as a column: {error}.") from error
 
@@ -226,7 +230,7 @@ def _examples(series: pd.Series) -> str:
     return ", ".join(f"{kind} {value!r}" for kind, value in list(first.items())[:3])
 
 
-def _from_narwhals(name: str, series: nw.Series[object]) -> Column:
+def _from_narwhals(name: str, series: nw.Series[Any]) -> Column:
     dtype = series.dtype
     if isinstance(dtype, (nw.Categorical, nw.Enum)):
         return _from_categories(name, series)
@@ -249,7 +253,7 @@ def _from_narwhals(name: str, series: nw.Series[object]) -> Column:
     _reject(name, str(dtype))
 
 
-def _from_categories(name: str, series: nw.Series[object]) -> Factor:
+def _from_categories(name: str, series: nw.Series[Any]) -> Factor:
     factor = factor_from_text(name, series.cast(nw.String).to_numpy().astype(object))
     if series.implementation.is_polars() and not isinstance(series.dtype, nw.Enum):
         # Its categories are shared by all frames of a session, in the order they first turned up anywhere.
@@ -265,9 +269,10 @@ def _reject(name: str, dtype: str) -> NoReturn:
     lower = dtype.lower()
     if "time" in lower or "date" in lower or "duration" in lower or "period" in lower:
         raise DataError(
-            f"The column {name!r} holds dates or times ({dtype}); make it a number first, for example days since "
-            f'the first: (data["{name}"] - data["{name}"].min()).dt.days, or text to use it as categories.'
+            f"The column {name!r} holds dates or times ({dtype}); make it a number first, for example "
+            f'days since the first, (data["{name}"] - data["{name}"].min()).dt.days, or text for categories.'
         )
     raise DataError(
-        f"The column {name!r} has type {dtype}, which a model cannot use; make it numeric, boolean, text or categorical."
+        f"The column {name!r} has type {dtype}, which a model cannot use; "
+        "make it numeric, boolean, text or categorical."
     )

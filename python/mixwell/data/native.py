@@ -11,8 +11,6 @@ import pandas as pd
 from mixwell.data.frame import FrameKind
 from mixwell.errors import DataError
 
-_BACKENDS = {"polars": nw.Implementation.POLARS, "pyarrow": nw.Implementation.PYARROW}
-
 
 def to_native(
     columns: Mapping[str, np.ndarray | Sequence[object]],
@@ -38,11 +36,11 @@ def to_native(
     """
     if kind == "pandas":
         return pd.DataFrame(dict(columns), index=index)
-    if kind not in _BACKENDS:
+    if kind not in ("polars", "pyarrow"):
         raise DataError(f"There is no frame kind {kind!r}; it is one of 'pandas', 'polars', 'pyarrow'.")
     # Object arrays of text are lists to polars and pyarrow.
     plain = {
         name: values.tolist() if isinstance(values, np.ndarray) and values.dtype == object else values
         for name, values in columns.items()
     }
-    return nw.from_dict(plain, backend=_BACKENDS[kind]).to_native()
+    return nw.from_dict(plain, backend=kind).to_native()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor, codes_by_table
+from mixwell.data.columns import Column, Factor, IntArray, Numbers, as_factor, factorize_numbers
 from mixwell.data.frame import Frame, as_column, near, open_frame
 from mixwell.design.check import (
     check_factors,
@@ -28,7 +29,7 @@ from mixwell.design.coding import (
     fill_column,
     plan_columns,
 )
-from mixwell.design.contrasts import ContrastSpec, contrast_from_spec
+from mixwell.design.contrasts import contrast_from_spec
 from mixwell.design.evaluate import check_finite
 from mixwell.design.functions import factor_of, numbers
 from mixwell.design.record import (
@@ -59,14 +60,14 @@ def build_design(
     *,
     weights: object = None,
     offset: object = None,
-    contrasts: Mapping[str, ContrastSpec] | None = None,
+    contrasts: Mapping[str, object] | None = None,
     na_action: Literal["drop", "raise"] = "drop",
 ) -> Design:
     """Make the design of a mixed model.
 
-    Rows where anything used is missing (response, both parts, grouping, weights, offset) are dropped together.
-    Terms keep the order of the formula if their numbers of levels never increase; otherwise they are ordered by
-    decreasing number of levels, equal ones in reverse, as lme4 does.
+    Rows where anything used is missing (response, both parts, grouping, weights, offset) are dropped
+    together. Terms keep the order of the formula if their numbers of levels never increase; otherwise they
+    are ordered by decreasing number of levels, equal ones in reverse, as lme4 does.
 
     Parameters
     ----------
@@ -77,10 +78,11 @@ def build_design(
     weights
         Prior weights: the name of a column, or n values.
     offset
-        Added to the linear predictor: the name of a column, or n values. ``offset()`` in the formula adds to it.
+        Added to the linear predictor: the name of a column, or n values. ``offset()`` in the formula adds
+        to it.
     contrasts
-        Factor of the fixed part -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``("treatment", base)``
-        or a matrix (levels x columns).
+        Factor of the fixed part -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"SAS"``,
+        ``("treatment", base)`` or a matrix (levels x columns).
     na_action
         ``"drop"`` rows with missing values or ``"raise"`` an error.
 
@@ -235,48 +237,37 @@ def _complete_rows(columns: Mapping[str, Column], frame: Frame, na_action: str) 
 def _group(bar: Bar, values: Values) -> tuple[GroupingFactor, GroupingRecipe]:
     """Codes and levels of a grouping factor; combinations in order of the first variable, then the next."""
     parts = [group_variable(variable, values) for variable in bar.group]
+    levels = tuple(tuple(part.levels) for part in parts)
     if len(parts) == 1:
-        part = parts[0]
-        keys = np.arange(len(part.levels), dtype=np.int64)
-        return (
-            GroupingFactor(bar.factor, part.levels, part.codes),
-            GroupingRecipe(bar.group, (tuple(part.levels),), keys),
-        )
-    keys_by_row = combine(parts, [len(part.levels) for part in parts])
-    size = int(np.prod([len(part.levels) for part in parts], dtype=np.float64))
-    if size <= max(4 * len(keys_by_row), 1 << 16):
-        codes, keys = codes_by_table(keys_by_row, 0, size - 1)
-    else:
-        keys, inverse = np.unique(keys_by_row, return_inverse=True)
-        codes = inverse.astype(np.int32)
-    levels = np.empty(len(keys), dtype=object)
-    levels[:] = combined_labels(keys, [part.levels for part in parts])
-    return (
-        GroupingFactor(bar.factor, levels, codes),
-        GroupingRecipe(bar.group, tuple(tuple(part.levels) for part in parts), keys.astype(np.int64)),
-    )
+        recipe = GroupingRecipe(bar.group, levels, np.arange(len(levels[0]), dtype=np.int64))
+        return GroupingFactor(bar.factor, parts[0].levels, parts[0].codes), recipe
+    combinations = Numbers(bar.factor, combine([part.codes for part in parts], levels), None)
+    codes, keys = factorize_numbers(combinations)
+    names = np.empty(len(keys), dtype=object)
+    names[:] = combined_labels(keys.astype(np.int64), levels)
+    return GroupingFactor(bar.factor, names, codes), GroupingRecipe(bar.group, levels, keys.astype(np.int64))
 
 
 def group_variable(variable: Variable, values: Values) -> Factor:
     """A variable of the grouping side as a factor."""
     if isinstance(variable.expression, Name) and variable.expression.value in values.columns:
         column = values.columns[variable.expression.value]
-        if isinstance(column, Numbers):
-            check_finite(column.values if column.values.dtype.kind == "f" else None, variable.name)
+        if isinstance(column, Numbers) and np.issubdtype(column.values.dtype, np.floating):
+            check_finite(column.floats(), variable.name)
         return as_factor(column)
     return factor_of(values.of(variable), variable.name)
 
 
-def combine(parts: Sequence[Factor], sizes: Sequence[int]) -> NDArray[np.int64]:
+def combine(codes: Sequence[IntArray], levels: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
     """One integer per combination of codes, the first factor slowest."""
-    keys = parts[0].codes.astype(np.int64)
-    for part, size in zip(parts[1:], sizes[1:], strict=True):
-        keys *= size
-        keys += part.codes
+    keys = codes[0].astype(np.int64)
+    for part, texts in zip(codes[1:], levels[1:], strict=True):
+        keys *= len(texts)
+        keys += part
     return keys
 
 
-def combined_labels(keys: NDArray[np.int64], levels: Sequence[Sequence[str]]) -> list[str]:
+def combined_labels(keys: NDArray[np.integer], levels: Sequence[tuple[str, ...]]) -> list[str]:
     """Labels ``"A:a"`` of combinations."""
     rest = keys
     columns: list[list[str]] = []
@@ -294,16 +285,20 @@ def _bar_terms(
     if not bar.independent:
         return [(bar.label, bar.factor, columns)]
     return [
-        (f"({'1' if column.name == INTERCEPT else f'0 + {column.name}'} | {bar.factor})", bar.factor, (column,))
+        (
+            f"({'1' if column.name == INTERCEPT else f'0 + {column.name}'} | {bar.factor})",
+            bar.factor,
+            (column,),
+        )
         for column in columns
     ]
 
 
 def _term_order(levels: list[int]) -> Iterable[int]:
-    """As typed if the numbers of levels never increase, else decreasing with ties reversed (R: rev(order(levels)))."""
-    if all(before >= after for before, after in zip(levels, levels[1:], strict=False)):
+    """As typed if the numbers of levels never increase, else R's ``rev(order(levels))``."""
+    if all(before >= after for before, after in pairwise(levels)):
         return range(len(levels))
-    return np.argsort(levels, kind="stable")[::-1].tolist()
+    return reversed(sorted(range(len(levels)), key=lambda term: levels[term]))
 
 
 def _random_column(
@@ -340,9 +335,7 @@ def _read_by_columns(parsed: ParsedFormula) -> list[str]:
     return list(dict.fromkeys(name for variable in variables for name in names(variable.expression)))
 
 
-def offset_of(
-    parsed: ParsedFormula, values: Values, given: Numbers | None, n_rows: int
-) -> FloatArray | None:
+def offset_of(parsed: ParsedFormula, values: Values, given: Numbers | None, n_rows: int) -> FloatArray | None:
     """The sum of all offsets, or None."""
     parts = [numbers(values.of(variable), variable.name) for variable in parsed.fixed.offsets]
     if given is not None:

@@ -14,7 +14,7 @@ from mixwell.design.evaluate import check_finite, unknown_function
 from mixwell.design.functions import CONSTANTS, ELEMENTWISE, FUNCTIONS, Categories
 from mixwell.design.record import GroupingFactor, RandomTerm
 from mixwell.errors import DataError, FormulaError, ModelError
-from mixwell.formula.expression import Binary, Call, Name, Node, Unary, names
+from mixwell.formula.expression import Binary, Call, Node, Unary, names
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula
 
@@ -86,16 +86,22 @@ def check_response(response: Variable, values: Values) -> FloatArray:
     """
     value = values.of(response)
     if isinstance(value, Categories):
-        raise DataError(f"The response {response.name!r} is text or categorical; a linear model needs numbers.")
+        raise DataError(
+            f"The response {response.name!r} is text or categorical; a linear model needs numbers."
+        )
     if not isinstance(value, np.ndarray) or value.ndim != 1:
         raise DataError(f"The response {response.name!r} is not one column of numbers.")
     if value.dtype.kind == "b":
         raise DataError(
-            f"The response {response.name!r} is boolean: that asks for a logistic mixed model, which this is not. "
-            "For a linear model of a proportion, convert it to 0 and 1 with .astype(float)."
+            f"The response {response.name!r} is boolean: that asks for a logistic mixed model, which this is "
+            "not. For a linear model of a proportion, convert it to 0 and 1 with .astype(float)."
         )
     if value.min() == value.max():
-        rows = "only one row is complete" if len(value) == 1 else f"it is {value[0]:g} in all {len(value)} rows used"
+        rows = (
+            "only one row is complete"
+            if len(value) == 1
+            else f"it is {value[0]:g} in all {len(value)} rows used"
+        )
         raise ModelError(f"The response {response.name!r} is constant: {rows}.")
     return np.ascontiguousarray(value, dtype=np.float64)
 
@@ -113,15 +119,13 @@ def check_weights(column: Numbers) -> FloatArray:
     bad = np.flatnonzero(weights <= 0)
     if len(bad):
         raise DataError(
-            f"weights must be positive; {len(bad)} of {len(weights)} are not, the first of them {weights[bad[0]]:g} "
-            f"in row {bad[0] + 1} of the rows used. Drop rows that should not count."
+            f"weights must be positive; {len(bad)} of {len(weights)} are not, the first of them "
+            f"{weights[bad[0]]:g} in row {bad[0] + 1} of the rows used. Drop rows that should not count."
         )
     return np.ascontiguousarray(weights)
 
 
-def check_factors(
-    factors: tuple[GroupingFactor, ...], terms: tuple[RandomTerm, ...], n_rows: int
-) -> None:
+def check_factors(factors: tuple[GroupingFactor, ...], terms: tuple[RandomTerm, ...], n_rows: int) -> None:
     """Numbers of levels against the number of rows, as lme4 checks them.
 
     Raises
@@ -132,22 +136,22 @@ def check_factors(
     for factor in factors:
         if factor.n_levels < 2:
             raise ModelError(
-                f"The grouping factor {factor.name!r} has only one level, {factor.levels[0]!r}, in the {n_rows} rows "
-                "used: a variance between levels needs several."
+                f"The grouping factor {factor.name!r} has only one level, {factor.levels[0]!r}, in the "
+                f"{n_rows} rows used: a variance between levels needs several."
             )
         if factor.n_levels >= n_rows:
             raise ModelError(
-                f"The grouping factor {factor.name!r} has {factor.n_levels} levels in {n_rows} rows, one level per row: "
-                "its variance cannot be told from the residual's. Group by something that repeats."
+                f"The grouping factor {factor.name!r} has {factor.n_levels} levels in {n_rows} rows, one "
+                "level per row: its variance cannot be told from the residual's. Group by what repeats."
             )
     for term in terms:
         factor = factors[term.factor]
         effects = factor.n_levels * len(term.columns)
         if effects >= n_rows:
             raise ModelError(
-                f"{term.label} has {effects} random effects ({factor.n_levels} levels x {len(term.columns)} columns) "
-                f"for {n_rows} rows: they cannot be told from the residuals. Use fewer columns, such as "
-                f"(1 | {factor.name})."
+                f"{term.label} has {effects} random effects ({factor.n_levels} levels x "
+                f"{len(term.columns)} columns) for {n_rows} rows: they cannot be told from the residuals. "
+                f"Use fewer columns, such as (1 | {factor.name})."
             )
 
 
@@ -166,8 +170,8 @@ def check_random_columns(factors: tuple[GroupingFactor, ...], terms: tuple[Rando
             before = taken.setdefault((term.factor, name), term.label)
             if before is not term.label:
                 raise ModelError(
-                    f"{before} and {term.label} both hold {name!r} for {group!r}: their variances cannot be told "
-                    "apart. An intercept is implied unless 0 + is written."
+                    f"{before} and {term.label} both hold {name!r} for {group!r}: their variances cannot "
+                    "be told apart. An intercept is implied unless 0 + is written."
                 )
         dependent = _first_dependent(term.columns)
         if dependent is None:

@@ -1,8 +1,8 @@
 """How variables and terms become columns: learned from the fitting data, applied to any data.
 
-Coding follows R's ``model.matrix``: in each term a factor is coded by contrasts when what is left of the term
-without it lies within an earlier term or the intercept, else by one indicator per level; without an intercept the
-first factor gets all its indicators. In interactions the first variable varies fastest.
+Coding follows R's ``model.matrix``: in each term a factor is coded by contrasts when what is left of the
+term without it lies within an earlier term or the intercept, else by one indicator per level; without an
+intercept the first factor gets all its indicators. In interactions the first variable varies fastest.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """A column of the design: the product of its pieces; no pieces, the intercept. Equal plans, equal columns."""
+    """A column of the design: the product of its pieces; without any, the intercept."""
 
     pieces: tuple[Piece, ...]
 
@@ -122,9 +122,7 @@ class Values:
         return self.computed[variable.expression]
 
 
-def learn_coding(
-    variable: Variable, values: Values, contrast: Contrast | None
-) -> VariableCoding:
+def learn_coding(variable: Variable, values: Values, contrast: Contrast | None) -> VariableCoding:
     """Coding of a variable from the fitting data.
 
     Raises
@@ -171,7 +169,9 @@ def apply_coding(coding: VariableCoding, variable: Variable, values: Values) -> 
     value = values.of(variable)
     if coding.levels is None:
         if isinstance(value, Categories):
-            raise DataError(f"{coding.name} was numeric when the model was fitted; in the new data it is text.")
+            raise DataError(
+                f"{coding.name} was numeric when the model was fitted; in the new data it is text."
+            )
         if isinstance(value, np.ndarray) and value.dtype.kind == "b":
             values.computed[variable.expression] = value.astype(np.float64)
         return
@@ -268,10 +268,8 @@ def fill_column(plan: ColumnPlan, values: Mapping[Node, Value], out: FloatArray)
         value = values[piece.expression]
         if isinstance(value, Categories):
             part: FloatArray | NDArray[np.bool_]
-            if piece.level >= 0:
-                part = value.codes == piece.level
-            else:
-                part = np.array(piece.weights)[value.codes]
+            indicator = piece.level >= 0
+            part = value.codes == piece.level if indicator else np.array(piece.weights)[value.codes]
         elif isinstance(value, Matrix):
             part = value.columns[:, piece.column]
         elif isinstance(value, np.ndarray):
@@ -301,7 +299,9 @@ def coding_of(
     return codings
 
 
-def check_contrast_names(contrasts: Mapping[str, object], terms: Terms, codings: Mapping[Node, VariableCoding]) -> None:
+def check_contrast_names(
+    contrasts: Mapping[str, object], terms: Terms, codings: Mapping[Node, VariableCoding]
+) -> None:
     """Refuse contrasts for what is no factor of the fixed part.
 
     Raises

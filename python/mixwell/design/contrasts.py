@@ -1,7 +1,8 @@
-"""Contrast matrices of factors, as R's ``contr.treatment``, ``contr.sum``, ``contr.helmert`` and ``contr.poly``."""
+"""Contrast matrices of factors: R's ``contr.treatment``, ``contr.sum``, ``contr.helmert``, ``contr.poly``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,6 @@ from mixwell.data.frame import near
 from mixwell.errors import FormulaError
 
 FloatArray = NDArray[np.float64]
-
-# What may be asked for: a name, a name with the base level, or a matrix (levels x columns).
-ContrastSpec = str | tuple[str, object] | FloatArray | pd.DataFrame
 
 KINDS = ("treatment", "sum", "helmert", "poly", "SAS")
 
@@ -133,7 +131,7 @@ def contrast_columns(contrast: Contrast, factor: str, levels: tuple[str, ...]) -
         matrix[np.arange(1, count), np.arange(count - 1)] = np.arange(1, count)
         return ContrastColumns(matrix, _brackets(f"H.{text}" for text in levels[1:]), numbered, None)
     if contrast.kind == "poly":
-        named = ((".L", ".Q", ".C") + tuple(f"^{degree}" for degree in range(4, count)))[: count - 1]
+        named = (".L", ".Q", ".C", *(f"^{degree}" for degree in range(4, count)))[: count - 1]
         return ContrastColumns(_polynomials(count), _brackets(named), named, None)
     matrix = np.array(contrast.matrix)
     if matrix.shape != (count, count - 1):
@@ -147,8 +145,8 @@ def contrast_columns(contrast: Contrast, factor: str, levels: tuple[str, ...]) -
     return ContrastColumns(matrix, _brackets(named), named, None)
 
 
-def _brackets(texts: object) -> tuple[str, ...]:
-    return tuple(f"[{text}]" for text in texts)  # type: ignore[attr-defined]
+def _brackets(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"[{text}]" for text in texts)
 
 
 def _base(base: str | int | None, factor: str, levels: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""Values of expressions: the tree of :mod:`mixwell.formula.expression`, columns and the table of functions."""
+"""Values of expressions: from their tree, the columns they read and the table of functions."""
 
 from __future__ import annotations
 
@@ -140,7 +140,8 @@ def unknown_function(name: str) -> FormulaError:
     if hint.startswith("; there are"):
         hint = "."
     return FormulaError(
-        f"There is no function {name!r} for formulas{hint} Compute the column in the data frame and use its name."
+        f"There is no function {name!r} for formulas{hint} "
+        "Compute the column in the data frame and use its name."
     )
 
 
@@ -161,6 +162,6 @@ def check_finite(value: Value, name: str) -> None:
     rows = np.flatnonzero(bad.any(axis=1) if bad.ndim == 2 else bad)
     kind = "not a number" if np.isnan(array).any() else "infinite"
     raise DataError(
-        f"{name} is {kind} in {len(rows)} row{'s' if len(rows) > 1 else ''}, the first of them row {rows[0] + 1} "
-        "of the rows used; remove these rows, or make the values missing."
+        f"{name} is {kind} in {len(rows)} row{'s' if len(rows) > 1 else ''}, the first of them row "
+        f"{rows[0] + 1} of the rows used; remove these rows, or make the values missing."
     )

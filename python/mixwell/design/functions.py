@@ -30,7 +30,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """Values of a factor: ``codes`` (n,) into ``levels``, and the contrast asked for in the formula, if any."""
+    """Values of a factor: ``codes`` (n,) into ``levels``; the contrast the formula asks for, if any."""
 
     codes: IntArray
     levels: Labels
@@ -95,7 +95,7 @@ CONSTANTS: dict[str, Value] = {
 def numbers(value: Value, function: str) -> FloatArray:
     """An argument that must be numeric, as floats; logicals count 0 and 1."""
     if isinstance(value, np.ndarray):
-        return value.astype(np.float64) if value.dtype.kind == "b" else value
+        return np.asarray(value, dtype=np.float64)
     if isinstance(value, (bool, float)):
         return np.asarray(float(value))
     if isinstance(value, Categories):
@@ -144,9 +144,9 @@ def _as_categories(value: Value, function: str) -> Categories:
     if isinstance(value, Categories):
         return value
     if isinstance(value, np.ndarray):
-        if value.dtype.kind == "b":
+        if value.dtype == np.bool_:
             return Categories(value.astype(np.int32), labels(("False", "True")))
-        factor = as_factor(Numbers("", value, None))
+        factor = as_factor(Numbers("", np.asarray(value, dtype=np.float64), None))
         return Categories(factor.codes, factor.levels)
     raise FormulaError(f"{function} needs a column, not {_describe(value)}.")
 
@@ -161,7 +161,9 @@ def _factor(arguments: Arguments, keywords: Keywords, state: State) -> Value:
         wanted = labels(given if isinstance(given, tuple) else (given,))
         unknown = sorted(set(categories.levels) - set(wanted))
         if unknown and "levels" not in state:
-            raise DataError(f"factor(levels=...) leaves out {', '.join(map(repr, unknown))}; list every level.")
+            raise DataError(
+                f"factor(levels=...) leaves out {', '.join(map(repr, unknown))}; list every level."
+            )
         state["levels"] = wanted
         # Levels of new data that are not listed stay at the end, to be named as unseen.
         every = np.concatenate([wanted, labels(unknown)])
@@ -176,7 +178,7 @@ def _ordered(arguments: Arguments, keywords: Keywords, state: State) -> Value:
 
 
 def _with_levels(categories: Categories, levels: Labels) -> Categories:
-    """The same values with another order of levels, which holds all of them; levels without rows are dropped."""
+    """The same values with another order of levels, which holds all of them; unused levels are dropped."""
     present = set(categories.levels)
     kept = np.array([level in present for level in levels], dtype=bool)
     position = {level: code for code, level in enumerate(levels[kept])}
@@ -276,7 +278,7 @@ def _spline(
 
 
 def _natural_spline(arguments: Arguments, keywords: Keywords, state: State) -> Value:
-    """R's ``splines::ns``: cubic B-splines whose second derivative is zero at the boundary, linear beyond it."""
+    """R's ``splines::ns``: cubic B-splines without curvature at the boundary, linear beyond it."""
     value, *rest = arguments
     x = numbers(value, "ns()")
     given = dict(zip(("df", "knots", "intercept", "Boundary.knots"), rest, strict=False)) | dict(keywords)

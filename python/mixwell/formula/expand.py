@@ -41,7 +41,9 @@ class Bar:
         return f"({self.columns} {'||' if self.independent else '|'} {self.factor})"
 
 
-def expand_bar(left: tuple[Token, ...], right: tuple[Token, ...], independent: bool, formula: str) -> list[Bar]:
+def expand_bar(
+    left: tuple[Token, ...], right: tuple[Token, ...], independent: bool, formula: str
+) -> list[Bar]:
     """One bar as typed to bars with one grouping factor each.
 
     ``(x | a/b)`` is ``(x | a:b) + (x | a)``, the finest factor first, in lme4's order.
@@ -62,8 +64,8 @@ def expand_bar(left: tuple[Token, ...], right: tuple[Token, ...], independent: b
             raise FormulaError(f"{text} has more than one bar.")
         if depth == 0 and (is_operator(token, "+", "-", "^", "**") or token.kind == "number"):
             raise FormulaError(
-                f"{token.value!r} has no meaning on the grouping side of {text}; write one parenthesis per factor, "
-                "(1 | a) + (1 | b), or (1 | a:b) for their combinations."
+                f"{token.value!r} has no meaning on the grouping side of {text}; write one parenthesis "
+                "per factor, (1 | a) + (1 | b), or (1 | a:b) for their combinations."
             )
     groups = parse_terms(right, formula)
     nested = any(is_operator(token, "/") for token in right)

@@ -120,7 +120,8 @@ class _Reader:
             return FormulaError(f"{self.formula!r} stops in the middle of an expression.")
         token = self.tokens[self.position]
         return FormulaError(
-            f"{self.formula!r} cannot be read: {token.value!r} at position {token.start + 1} is not expected there."
+            f"{self.formula!r} cannot be read: {token.value!r} at position {token.start + 1} "
+            "is not expected there."
         )
 
     def at(self, *operators: str) -> bool:

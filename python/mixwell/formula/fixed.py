@@ -43,8 +43,8 @@ class Terms:
     variables
         Each once, in order of first appearance.
     terms
-        Each term as ascending indices into ``variables``; by number of variables, then as typed, as in R. Without
-        the intercept.
+        Each term as ascending indices into ``variables``; by number of variables, then as typed, as in R.
+        Without the intercept.
     intercept
         Whether the sum has one.
     offsets
@@ -103,10 +103,12 @@ def parse_terms(tokens: tuple[Token, ...], formula: str) -> Terms:
 
 
 def _variable_stop(tokens: tuple[Token, ...], start: int, formula: str) -> int:
-    """Where the variable that begins at ``start`` ends; ``start`` itself when there is an operator or number."""
+    """Where the variable that begins at ``start`` ends; ``start`` itself at an operator or number."""
     token = tokens[start]
     if token.kind == "text":
-        raise FormulaError(f'The text "{token.value}" cannot be a term of {formula!r}; columns go in `backticks`.')
+        raise FormulaError(
+            f'The text "{token.value}" cannot be a term of {formula!r}; columns go in `backticks`.'
+        )
     if is_operator(token, "{"):
         return matching(tokens, start) + 1
     if token.kind != "name":
@@ -137,7 +139,9 @@ def _resolve(algebra: str, variables: tuple[Variable, ...], text: str) -> Terms:
     terms: list[tuple[int, ...]] = []
     for factors in found:
         if not all(factor[0] == "v" or factor == "1" for factor in factors):
-            raise FormulaError(f"{text!r} multiplies a term by a number; use I(2 * x) for a multiple of a column.")
+            raise FormulaError(
+                f"{text!r} multiplies a term by a number; use I(2 * x) for a multiple of a column."
+            )
         term = tuple(sorted(int(factor[1:]) for factor in factors if factor != "1"))
         if term and term not in terms:
             terms.append(term)
@@ -162,9 +166,7 @@ def _without_offsets(variables: tuple[Variable, ...], terms: list[tuple[int, ...
     return Terms(
         variables=tuple(variables[index] for index in used),
         terms=tuple(
-            tuple(renumbered[index] for index in term)
-            for term in terms
-            if not _is_offset(variables[term[0]])
+            tuple(renumbered[index] for index in term) for term in terms if not _is_offset(variables[term[0]])
         ),
         intercept=intercept,
         offsets=tuple(offsets),

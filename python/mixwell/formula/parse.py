@@ -143,7 +143,9 @@ def _check_response_is_alone(response: Variable, fixed: Terms, bars: tuple[Bar, 
     variables = [variable for part in terms for variable in (*part.variables, *part.offsets)]
     variables += [variable for bar in bars for variable in bar.group]
     if any(variable.expression == response.expression for variable in variables):
-        raise FormulaError(f"The response {response.name} also stands on the right side of {formula!r}; remove it.")
+        raise FormulaError(
+            f"The response {response.name} also stands on the right side of {formula!r}; remove it."
+        )
     if isinstance(response.expression, Name):
         for variable in variables:
             if response.expression.value in names(variable.expression):
