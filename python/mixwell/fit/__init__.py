@@ -1,1 +1,7 @@
-"""From a design to a frozen fit, and what follows from it."""
+"""Design -> frozen Fit."""
+
+from mixwell.fit.control import Control
+from mixwell.fit.record import Certificate, Curvature, Fit, TermCertificate, Trace
+from mixwell.fit.solve import linear_predictor, solve
+
+__all__ = ["Certificate", "Control", "Curvature", "Fit", "TermCertificate", "Trace", "linear_predictor", "solve"]

@@ -1,0 +1,75 @@
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+class KernelError(Exception):
+    """args: (kind, message, indices)."""
+
+    args: tuple[str, str, list[int]]
+
+class SolutionDict(TypedDict):
+    criterion: float
+    theta: NDArray[np.float64]
+    sigma: float
+    pwrss: float
+    beta: NDArray[np.float64]
+    vcov: NDArray[np.float64]
+    term_cov: list[NDArray[np.float64]]
+    modes: list[NDArray[np.float64]]
+    mode_cov: list[NDArray[np.float64]]
+
+class TraceDict(TypedDict):
+    theta: NDArray[np.float64]
+    criterion: NDArray[np.float64]
+    gradient_norm: NDArray[np.float64]
+    decrement: NDArray[np.float64]
+    step: tuple[str, ...]
+
+class TermDict(TypedDict):
+    rank: int
+    null_eigenvalue: float
+    null_space: NDArray[np.float64]
+
+class CertificateDict(TypedDict):
+    converged: bool
+    gap: float
+    gradient_norm: float
+    hessian_eigenvalue: float
+    reason: str
+    terms: list[TermDict]
+
+class CurvatureDict(TypedDict):
+    hessian: NDArray[np.float64]
+    vcov_derivative: NDArray[np.float64]
+    log_pwrss_derivative: NDArray[np.float64]
+    active: list[bool]
+
+class OptimumDict(SolutionDict):
+    trace: TraceDict
+    certificate: CertificateDict
+    curvature: CurvatureDict
+
+class Problem:
+    def __new__(
+        cls,
+        y: NDArray[np.float64],
+        x: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        factors: list[tuple[NDArray[np.int32], int]],
+        terms: list[tuple[int, list[NDArray[np.float64]]]],
+    ) -> Problem: ...
+    @property
+    def n_theta(self) -> int: ...
+    @property
+    def kept(self) -> list[int]: ...
+    def evaluate(self, theta: NDArray[np.float64], reml: bool) -> tuple[float, NDArray[np.float64]]: ...
+    def solve(self, theta: NDArray[np.float64], reml: bool) -> SolutionDict: ...
+    def optimize(
+        self,
+        reml: bool,
+        start: NDArray[np.float64] | None,
+        max_evaluations: int,
+        gap_tolerance: float,
+        starts: int,
+    ) -> OptimumDict: ...
