@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.data.frame import FrameKind
 from mixwell.data.native import to_native
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Origin:
 
     kind: Literal["pandas", "polars"]
     index: pd.Index | None
+
+
+def output_kind(kind: FrameKind) -> Literal["pandas", "polars"]:
+    """The kind of results for a kind of data."""
+    return "polars" if kind == "polars" else "pandas"
 
 
 def frame(

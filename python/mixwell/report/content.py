@@ -160,4 +160,8 @@ def dropped_sentence(dropped: tuple[str, ...]) -> str:
 
 def missing_sentences(design: Design) -> list[str]:
     """How many rows were left out, and which variables were missing."""
-    return []
+    rows = design.rows
+    if rows is None or rows.n_dropped == 0:
+        return []
+    counts = ", ".join(f"{name} ({count})" for name, count in rows.missing.items())
+    return [f"{rows.n_dropped} of {rows.n_given} rows left out, with missing values in {counts}."]

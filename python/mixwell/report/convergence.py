@@ -26,31 +26,31 @@ def is_singular(fit: Fit) -> bool:
 
 def _combinations(term: RandomTerm, certificate: TermCertificate) -> list[str]:
     """The null space as texts, ``"(Intercept) - 0.5 Days"``: one per dimension, each with few parts."""
-    scale = np.array([np.sqrt(np.mean(column**2)) for column in term.columns])
-    rows = certificate.null_space.T / np.where(scale > 0, scale, 1.0)
-    pivots: list[int] = []
+    # A column of small numbers has large coefficients: compare what each part does to the response.
+    scale = np.array([float(np.sqrt(np.mean(column**2))) or 1.0 for column in term.columns])
+    rows = certificate.null_space.T / scale
     # Gauss-Jordan elimination with complete pivoting: each combination owns one effect that no other has.
     for r in range(len(rows)):
-        i, j = np.unravel_index(np.argmax(np.abs(rows[r:])), rows[r:].shape)
-        rows[[r, r + i]] = rows[[r + i, r]]
+        below = np.abs(rows[r:])
+        i, j = divmod(int(np.argmax(below)), below.shape[1])
+        rows[[r, r + i], :] = rows[[r + i, r], :]
         rows[r] /= rows[r, j]
-        pivots.append(int(j))
         for other in range(len(rows)):
             if other != r:
                 rows[other] -= rows[other, j] * rows[r]
-    texts = []
-    for row in rows:
-        parts = [j for j in range(len(row)) if abs(row[j]) > NEGLIGIBLE * np.abs(row).max()]
-        coefficients = row * scale
-        lead = coefficients[parts[0]]
-        text = ""
-        for j in parts:
-            c = coefficients[j] / lead
-            size = "" if abs(abs(c) - 1) < 5e-4 else number(abs(c), 3) + " "
-            sign = ("" if c > 0 else "-") if not text else (" + " if c > 0 else " - ")
-            text += f"{sign}{size}{term.names[j]}"
-        texts.append(text)
-    return texts
+    return [_combination(row, row * scale, term.names) for row in rows]
+
+
+def _combination(size: FloatArray, coefficients: FloatArray, names: tuple[str, ...]) -> str:
+    """One combination, its first coefficient made 1; ``size`` is each part's size in the response."""
+    parts = [j for j in range(len(size)) if abs(size[j]) > NEGLIGIBLE * np.abs(size).max()]
+    text = ""
+    for j in parts:
+        c = float(coefficients[j] / coefficients[parts[0]])
+        sign = " + " if c > 0 else " - "
+        factor = "" if abs(abs(c) - 1) < 5e-4 else f"{number(abs(c), 3)} "
+        text += f"{sign if text else ''}{factor}{names[j]}"
+    return text
 
 
 def _zero_variance(term: RandomTerm, certificate: TermCertificate, cov: FloatArray) -> str:
@@ -97,11 +97,13 @@ def _evaluations(fit: Fit) -> str:
 def certificate_line(fit: Fit) -> str:
     """The certificate in one sentence, for the foot of a summary."""
     if fit.certificate.converged:
-        return (
-            f"Converged, certified in {_evaluations(fit)}: "
-            f"the criterion is within {max(fit.certificate.gap, 0.0):.0e} of its minimum."
-        )
+        return f"Converged, certified: criterion within {gap(fit):.0e} of its minimum ({_evaluations(fit)})."
     return f"NOT CONVERGED after {_evaluations(fit)}: {failure(fit)}."
+
+
+def gap(fit: Fit) -> float:
+    """How much lower the criterion could be, not less than its rounding error."""
+    return max(fit.certificate.gap, 1e-12)
 
 
 def failure(fit: Fit) -> str:
@@ -113,17 +115,19 @@ def explain(design: Design, fit: Fit) -> str:
     """What is proved about the optimum, in sentences."""
     c = fit.certificate
     sentences = [
-        f"The optimizer made {_evaluations(fit)} and ended at a {criterion_name(fit)} of {fit.criterion:.6f}."
+        f"The optimizer made {_evaluations(fit)} and ended where the {criterion_name(fit)} is "
+        f"{fit.criterion:.6f}."
     ]
     if c.converged:
         sentences.append(
-            f"It is a certified local minimum: the largest element of the gradient is {c.gradient_norm:.1e}, and "
-            f"by the Newton decrement no step can lower the criterion by more than about {max(c.gap, 0.0):.1e}."
+            "It is a certified local minimum: the largest element of the gradient is "
+            f"{c.gradient_norm:.1e}, and by the Newton decrement no step can lower the criterion by more "
+            f"than about {gap(fit):.0e}."
         )
-        if np.isfinite(c.hessian_eigenvalue) and c.hessian_eigenvalue > 0:
+        if len(fit.theta) > 1 and c.hessian_eigenvalue > 0:
             sentences.append(
-                "The exact Hessian curves upwards in every free direction "
-                f"(smallest eigenvalue {c.hessian_eigenvalue:.1e} of the largest)."
+                "The exact Hessian curves upwards in every free direction (its smallest eigenvalue is "
+                f"{c.hessian_eigenvalue:.1e} of the largest)."
             )
     else:
         sentences.append(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixwell.report.content import SummaryContent
 from mixwell.report.text import number_column
-from mixwell.report.text_summary import criterion_cell, fixed_cells, sizes
+from mixwell.report.text_summary import criterion_cells, fixed_cells, sizes
 
 
 def html_table(
@@ -34,7 +34,9 @@ def html_table(
 
 def to_html(content: SummaryContent) -> str:
     """Tables of random and fixed effects between the sentences of the summary."""
-    criteria = ", ".join(f"{name} {criterion_cell(name, value)}" for name, value in content.criteria)
+    criteria = ", ".join(
+        f"{name} {cell}" for (name, _), cell in zip(content.criteria, criterion_cells(content), strict=True)
+    )
     quantiles = [f"{value:.4f}" for value in content.residual_quantiles]
     parts = [
         f"<p><strong>{escape(content.title)}</strong><br><code>{escape(content.formula)}</code><br>"
@@ -60,7 +62,7 @@ def _random_table(content: SummaryContent) -> str:
     variance_cells = number_column(variances)
     sd_cells = number_column([float(np.sqrt(v)) for v in variances])
     most = max((len(block.names) for block in content.random), default=1) - 1
-    rows = []
+    rows: list[list[str]] = []
     for block in content.random:
         for j, name in enumerate(block.names):
             i = len(rows)

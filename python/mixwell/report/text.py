@@ -63,7 +63,7 @@ def fold(text: str, width: int) -> list[str]:
 
 
 def wrap(text: str, *, indent: str = "", width: int = WIDTH) -> list[str]:
-    """Break a sentence at blanks into lines of at most ``width`` columns; later ones start with ``indent``."""
+    """Break a sentence at blanks into lines of at most ``width`` columns; all but the first are indented."""
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
@@ -94,7 +94,7 @@ def number(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return str(value)
     exponent = math.floor(math.log10(abs(value)))
-    if exponent < -4 or exponent > 9:
+    if exponent < -4 or exponent > 7:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 
@@ -105,7 +105,7 @@ def number_column(values: Sequence[float | None], digits: int = 4, *, widest: in
     Where that would need more than ``widest`` characters, each number is formatted by itself. None is blank.
 
     >>> number_column([251.405, 10.467])
-    ['251.405', ' 10.467']
+    ['251.41', ' 10.47']
     >>> number_column([1.5e9, 2.5e-6])
     ['1.500e+09', '2.500e-06']
     """
@@ -115,28 +115,11 @@ def number_column(values: Sequence[float | None], digits: int = 4, *, widest: in
         # Numbers far below the largest (1e-12 beside 3.2) are noise beside it and do not set the decimals.
         smallest = min(v for v in finite if v >= 1e-7 * max(finite))
         decimals = max(digits - 1 - math.floor(math.log10(smallest)), 0)
-    cells = [
-        "" if v is None else ("0" if v == 0 else f"{v:.{decimals}f}") if math.isfinite(v) else str(v)
-        for v in values
-    ]
-    cells = [
-        "" if v is None else f"{0:.{decimals}f}" if v == 0 and decimals <= 6 else c
-        for v, c in zip(values, cells, strict=True)
-    ]
-    if max((len(c) for c in cells), default=0) > widest or decimals > 7:
-        cells = ["" if v is None else "0" if v == 0 else number_scientific(v, digits) for v in values]
+    cells = ["" if v is None else f"{v:.{decimals}f}" for v in values]
+    if max((len(c) for c in cells), default=0) > widest or decimals > 6:
+        cells = ["" if v is None else number(v, digits) for v in values]
     width = max((len(c) for c in cells), default=0)
     return [c.rjust(width) for c in cells]
-
-
-def number_scientific(value: float, digits: int) -> str:
-    """Plain where short, else with an exponent."""
-    if not math.isfinite(value):
-        return str(value)
-    exponent = math.floor(math.log10(abs(value)))
-    if -4 <= exponent <= 6:
-        return f"{value:.{max(digits - 1 - exponent, 0)}f}"
-    return f"{value:.{digits - 1}e}"
 
 
 def table(

@@ -111,11 +111,10 @@ def to_text(content: SummaryContent) -> str:
     """Lines of at most 79 columns, in lme4's order."""
     lines = [content.title, *wrap(f"Formula: {content.formula}", indent="    "), ""]
     if len(content.criteria) == 1:
-        ((name, value),) = content.criteria
-        lines.append(f"{name} at convergence: {criterion_cell(name, value)}")
+        lines.append(f"{content.criteria[0][0]} at convergence: {criterion_cells(content)[0]}")
     else:
         heads = [name for name, _ in content.criteria]
-        cells = [criterion_cell(name, value) for name, value in content.criteria]
+        cells = criterion_cells(content)
         widths = [max(9, len(h), len(c)) for h, c in zip(heads, cells, strict=True)]
         lines.append(" ".join(h.rjust(w) for h, w in zip(heads, widths, strict=True)))
         lines.append(" ".join(c.rjust(w) for c, w in zip(cells, widths, strict=True)))
@@ -141,11 +140,12 @@ def to_text(content: SummaryContent) -> str:
     return "\n".join(lines)
 
 
-def criterion_cell(name: str, value: float) -> str:
-    """A criterion with one decimal, small ones with three; counts with none."""
-    if name == "df.resid":
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+def criterion_cells(content: SummaryContent) -> list[str]:
+    """Criteria with one decimal, three where they are small; counts with none."""
+    decimals = 1 if max(abs(value) for _, value in content.criteria) >= 100 else 3
+    return [
+        f"{value:.0f}" if name == "df.resid" else f"{value:.{decimals}f}" for name, value in content.criteria
+    ]
 
 
 def sizes(content: SummaryContent) -> str:

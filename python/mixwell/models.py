@@ -1,0 +1,569 @@
+"""The facade: :func:`lmer` and the result it returns. Everything here delegates."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mixwell import kernel
+from mixwell.data.columns import Column, Factor
+from mixwell.data.output import (
+    NativeFrame,
+    NativeVector,
+    Origin,
+    frame,
+    output_kind,
+    row_frame,
+    row_vector,
+    square_frame,
+)
+from mixwell.design.build import build_design
+from mixwell.design.record import Design, Rows
+from mixwell.errors import (
+    ConvergenceWarning,
+    DataError,
+    MixwellError,
+    RankDeficiencyWarning,
+    SingularFitWarning,
+)
+from mixwell.fit import quantities
+from mixwell.fit.control import Control
+from mixwell.fit.record import Fit
+from mixwell.fit.solve import solve
+from mixwell.predict import predict_new, predict_rows
+from mixwell.report import convergence, frames
+from mixwell.report.content import dropped_sentence
+from mixwell.report.convergence import Convergence
+from mixwell.report.summary import Summary, summarize
+from mixwell.simulate import Seed, simulate
+
+FloatArray = NDArray[np.float64]
+ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LmerResult:
+    """A fitted linear mixed model.
+
+    Made by :func:`lmer`, never changed afterwards; it pickles and copies. Vectors with names are pandas Series;
+    frames and row-wise results come in the kind of the data: polars for polars, else pandas. Row-wise results
+    hold the rows that were used, with the row index of the data.
+
+    Attributes
+    ----------
+    design
+        Response, columns, factors: what was fitted to.
+    fit
+        Estimates and certificate, as arrays.
+    control
+        Settings of the optimizer.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    >>> fit.params.round(3).to_dict()
+    {'(Intercept)': 251.405, 'Days': 10.467}
+    >>> round(fit.criterion, 4), fit.ngroups
+    (1743.6283, {'Subject': 18})
+    """
+
+    design: Design
+    fit: Fit
+    control: Control | None = None
+
+    # ---- fixed effects
+
+    @property
+    def formula(self) -> str:
+        """The formula as typed."""
+        return self.design.formula
+
+    @property
+    def reml(self) -> bool:
+        """True if fitted by REML, False if by maximum likelihood."""
+        return self.fit.reml
+
+    def _labelled(self, values: FloatArray, name: str) -> pd.Series[float]:
+        index = list(quantities.kept_names(self.design, self.fit))
+        return pd.Series(values.copy(), index=index, name=name)
+
+    @property
+    def params(self) -> pd.Series[float]:
+        """Fixed effects; aliased columns are left out."""
+        return self._labelled(self.fit.beta, "estimate")
+
+    @property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors of the fixed effects."""
+        return self._labelled(quantities.bse(self.fit), "std_error")
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Estimates over standard errors."""
+        return self._labelled(self.fit.beta / quantities.bse(self.fit), "statistic")
+
+    def cov_params(self) -> NativeFrame:
+        """Covariance matrix of the fixed effects, p x p."""
+        return square_frame(self._origin, self.fit.vcov, quantities.kept_names(self.design, self.fit))
+
+    def conf_int(self, level: float = 0.95, method: Literal["wald"] = "wald") -> NativeFrame:
+        """Confidence intervals of the fixed effects.
+
+        ``"wald"``: estimate -+ normal quantile x standard error. The normal quantile takes the variances as
+        known, so with few groups these intervals are too short.
+
+        Returns
+        -------
+        frame
+            One row per effect, columns ``conf_low conf_high``.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.conf_int().loc["Days"].round(3).tolist()
+        [7.438, 13.497]
+        """
+        if method != "wald":
+            raise MixwellError(f"conf_int(method={method!r}) does not exist; the method is 'wald'.")
+        low, high = frames.wald_interval(self.fit.beta, quantities.bse(self.fit), level)
+        names = quantities.kept_names(self.design, self.fit)
+        columns = {"conf_low": low, "conf_high": high}
+        if self._origin.kind == "polars":
+            return frame(self._origin, columns, labels=("term", list(names)))
+        return pd.DataFrame(columns, index=list(names))
+
+    # ---- the fit as a whole
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood, restricted for REML."""
+        return quantities.llf(self.fit)
+
+    @property
+    def criterion(self) -> float:
+        """-2 log-likelihood (ML) or REML criterion, on lme4's scale."""
+        return self.fit.criterion
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion; k counts fixed effects, covariance parameters and sigma."""
+        return quantities.aic(self.fit)
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, with n the number of rows."""
+        return quantities.bic(self.design, self.fit)
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for small samples; infinite where n <= k + 1."""
+        return quantities.aicc(self.design, self.fit)
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows used."""
+        return self.design.n_obs
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {factor.name: factor.n_levels for factor in self.design.factors}
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.fit.sigma
+
+    @property
+    def theta(self) -> pd.Series[float]:
+        """Relative covariance factors, in lme4's order and names."""
+        return pd.Series(self.fit.theta.copy(), index=list(quantities.theta_names(self.design)), name="theta")
+
+    @property
+    def convergence(self) -> Convergence:
+        """What is proved about the optimum; ``explain()`` says it in sentences."""
+        return convergence.convergence(self.design, self.fit)
+
+    # ---- random effects
+
+    @property
+    def random_effects(self) -> dict[str, NativeFrame]:
+        """Conditional modes of the random effects: factor -> frame, levels x effects."""
+        return frames.random_effects(self.design, self.fit, self._origin)
+
+    @property
+    def random_effects_cov(self) -> dict[str, frames.LevelCovariances]:
+        """Conditional covariances: factor -> container with a k x k frame per level.
+
+        ``fit.random_effects_cov["Subject"]["308"]`` is one frame, ``.array`` all of them, shape (q, k, k).
+        """
+        return frames.random_effects_cov(self.design, self.fit, self._origin)
+
+    @property
+    def cov_re(self) -> dict[str, NativeFrame]:
+        """Covariance of the random effects: factor -> k x k frame, with a block per term."""
+        return frames.cov_re(self.design, self.fit, self._origin)
+
+    @property
+    def variance_components(self) -> NativeFrame:
+        """Variances and covariances, a row each: ``group term1 term2 vcov sdcor``.
+
+        ``vcov`` is a variance, or a covariance where ``term2`` is given; ``sdcor`` the standard deviation or
+        correlation. The last row is the residual.
+        """
+        return frames.variance_components(self.design, self.fit, self._origin)
+
+    @property
+    def coef(self) -> dict[str, NativeFrame]:
+        """Coefficients of each level: factor -> frame of fixed effects + conditional modes."""
+        return frames.coefficients(self.design, self.fit, self._origin)
+
+    # ---- rows
+
+    @property
+    def fittedvalues(self) -> NativeVector:
+        """X beta + offset + Z b of the rows used."""
+        return row_vector(self._origin, self.fit.fitted, "fitted")
+
+    @property
+    def resid(self) -> NativeVector:
+        """Response minus fitted values."""
+        return self.residuals("response")
+
+    def residuals(self, kind: ResidualKind = "response") -> NativeVector:
+        """Residuals of the rows used.
+
+        Parameters
+        ----------
+        kind
+            ``"response"``: y minus fitted values. ``"pearson"``: times the square root of the prior weight, as
+            lme4. ``"scaled"``: Pearson over sigma. ``"standardized"``: scaled over sqrt(1 - leverage).
+            ``"marginal"``: y minus X beta and offset, the random effects left in.
+        """
+        if kind == "response":
+            values = quantities.response_residuals(self.design, self.fit)
+        elif kind == "pearson":
+            values = quantities.pearson_residuals(self.design, self.fit)
+        elif kind == "scaled":
+            values = quantities.scaled_residuals(self.design, self.fit)
+        elif kind == "standardized":
+            leverages = kernel.leverages(self.design, self.fit)
+            values = quantities.standardized_residuals(self.design, self.fit, leverages)
+        elif kind == "marginal":
+            values = quantities.marginal_residuals(self.design, self.fit)
+        else:
+            kinds = ", ".join(map(repr, quantities.RESIDUAL_KINDS))
+            raise MixwellError(f"There is no kind of residuals {kind!r}; there are {kinds}.")
+        return row_vector(self._origin, values, "resid")
+
+    def predict(
+        self,
+        newdata: object = None,
+        random: bool | str | Sequence[str] = True,
+        new_levels: Literal["error", "zero"] = "error",
+        interval: None = None,
+        level: float = 0.95,
+    ) -> NativeVector:
+        """Predicted means.
+
+        Levels, contrasts and the state of transforms are those of the fit; nothing is estimated again.
+
+        Parameters
+        ----------
+        newdata
+            A frame with the predictors (and offset) of the formula; None predicts the rows used in the fit.
+        random
+            True adds all random effects, False none (the population), a list of factor names only theirs.
+        new_levels
+            What to do where a level was not in the fit: ``"error"``, or ``"zero"``: no random effect.
+        interval, level
+            Intervals are not available yet: ``interval`` must be None.
+
+        Returns
+        -------
+        series
+            One value per row; missing where a predictor is missing.
+
+        Raises
+        ------
+        NewLevelsError
+            If ``newdata`` has unseen levels (named in the message) and ``new_levels="error"``.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> rows = {"Days": [0, 9], "Subject": ["308", "nobody"]}
+        >>> fit.predict(rows, new_levels="zero").round(3).tolist()
+        [253.664, 345.611]
+        """
+        if interval is not None:
+            raise MixwellError(f"predict(interval={interval!r}) does not exist; interval must be None.")
+        if newdata is None:
+            return row_vector(self._origin, predict_rows(self.design, self.fit, random), "predicted")
+        values, at = predict_new(self.design, self.fit, newdata, random, new_levels)
+        return row_vector(at, values, "predicted")
+
+    def simulate(self, n: int = 1, seed: Seed = None) -> NativeFrame:
+        """Draw new responses from the fitted model, with new random effects and errors.
+
+        Parameters
+        ----------
+        n
+            How many responses.
+        seed
+            A whole number for reproducible draws, or a numpy Generator. With the same seed the first columns
+            do not depend on ``n``.
+
+        Returns
+        -------
+        frame
+            Columns ``sim_1`` to ``sim_n``, one row per row used. Each can be given to :meth:`refit`.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+        >>> fit.simulate(3, seed=1).shape
+        (30, 3)
+        """
+        draws = simulate(self.design, self.fit, n, seed)
+        return row_frame(self._origin, {f"sim_{j + 1}": draws[:, j] for j in range(draws.shape[1])})
+
+    def refit(self, y: ArrayLike) -> LmerResult:
+        """The same model fitted to another response.
+
+        Parameters
+        ----------
+        y
+            One value per row used, or per row of the data as given (rows that were dropped are ignored). If
+            the formula transforms the response, ``y`` is on the transformed scale.
+
+        Raises
+        ------
+        DataError
+            If the length is wrong or a value is missing or infinite.
+        """
+        values = new_response(self.design, y)
+        design = replace(self.design, y=values)
+        fit = solve(design, reml=self.fit.reml, start=None, control=self.control)
+        warn_about(design, fit)
+        return LmerResult(design, fit, self.control)
+
+    # ---- telling
+
+    def summary(self) -> Summary:
+        """Everything at a glance, printed in at most 79 columns; HTML in notebooks."""
+        return summarize(self.design, self.fit)
+
+    def tidy(
+        self,
+        effects: Literal["fixed", "ran_pars", "ran_vals"] = "fixed",
+        conf_int: bool = False,
+        level: float = 0.95,
+    ) -> NativeFrame:
+        """Estimates as one tidy frame.
+
+        Parameters
+        ----------
+        effects
+            ``"fixed"``: ``term estimate std_error statistic``. ``"ran_pars"``, standard deviations and
+            correlations: ``group term estimate``. ``"ran_vals"``, conditional modes:
+            ``group level term estimate std_error``.
+        conf_int, level
+            Add ``conf_low conf_high`` by the normal quantile (not for ``"ran_pars"``).
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.tidy("ran_pars").round(2)
+             group                   term  estimate
+        0  Subject        sd__(Intercept)     24.74
+        1  Subject               sd__Days      5.92
+        2  Subject  cor__(Intercept).Days      0.07
+        3 Residual        sd__Observation     25.59
+        """
+        wanted = level if conf_int else None
+        if effects == "fixed":
+            return frames.tidy_fixed(self.design, self.fit, self._origin, level=wanted)
+        if effects == "ran_vals":
+            return frames.tidy_modes(self.design, self.fit, self._origin, level=wanted)
+        if effects == "ran_pars":
+            if conf_int:
+                raise MixwellError(
+                    "tidy(effects='ran_pars') has no intervals: the normal quantile does not suit variances. "
+                    "Leave conf_int=False."
+                )
+            return frames.tidy_parameters(self.design, self.fit, self._origin)
+        kinds = ", ".join(map(repr, frames.EFFECTS))
+        raise MixwellError(f"There is no effects={effects!r}; there are {kinds}.")
+
+    def glance(self) -> NativeFrame:
+        """One row about the model: sizes, sigma, criteria, convergence."""
+        return frames.glance(
+            self.design,
+            self.fit,
+            self._origin,
+            converged=self.fit.certificate.converged,
+            is_singular=convergence.is_singular(self.fit),
+        )
+
+    def augment(self) -> NativeFrame:
+        """The rows used, with what the model says of each.
+
+        Returns
+        -------
+        frame
+            The response, the columns the formula reads, the level of each grouping factor, ``fixed``
+            (X beta + offset), ``fitted`` and ``resid``.
+        """
+        design = self.design
+        columns: dict[str, NDArray[np.generic]] = {design.response_name: design.y.copy()}
+        columns |= {name: column_values(column) for name, column in design.variables.items()}
+        columns |= {factor.name: factor.levels[factor.codes] for factor in design.factors}
+        taken = [name for name in ("fixed", "fitted", "resid") if name in columns]
+        if taken:
+            raise DataError(
+                f"augment() adds a column {taken[0]!r}, which the model has already; rename that one."
+            )
+        columns["fixed"] = quantities.linear_predictor(design, self.fit)
+        columns["fitted"] = self.fit.fitted.copy()
+        columns["resid"] = quantities.response_residuals(design, self.fit)
+        return row_frame(self._origin, columns)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    @property
+    def _origin(self) -> Origin:
+        rows = self.design.rows
+        return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), row_labels(rows))
+
+
+def column_values(column: Column) -> NDArray[np.generic]:
+    """The values of a column, factors as their labels."""
+    return column.levels[column.codes] if isinstance(column, Factor) else column.values.copy()
+
+
+def row_labels(rows: Rows) -> pd.Index | None:
+    """Labels of the rows used: the caller's, else their positions in the data."""
+    if rows.index is not None or rows.kept is None:
+        return rows.index
+    return pd.Index(rows.kept)
+
+
+def new_response(design: Design, y: ArrayLike) -> FloatArray:
+    """A response for the rows used, from one for those or for all rows given."""
+    values = np.asarray(y, dtype=np.float64)
+    rows = design.rows
+    if rows is not None and rows.kept is not None and values.shape == (rows.n_given,):
+        values = values[rows.kept]
+    if values.shape != (design.n_obs,):
+        given = "" if rows is None or rows.kept is None else f" (or {rows.n_given}, for all rows of the data)"
+        raise DataError(f"refit() needs {design.n_obs} values{given}; y has shape {values.shape}.")
+    if not np.isfinite(values).all():
+        raise DataError(f"refit(): y has {int(np.sum(~np.isfinite(values)))} missing or infinite values.")
+    return values
+
+
+def warn_about(design: Design, fit: Fit) -> None:
+    """Warn of a failed certificate, a singular covariance matrix, aliased columns."""
+    if len(fit.kept) < design.x.shape[1]:
+        warnings.warn(
+            dropped_sentence(quantities.dropped_names(design, fit)), RankDeficiencyWarning, stacklevel=3
+        )
+    if not fit.certificate.converged:
+        warnings.warn(
+            f"The fit did not converge: {convergence.failure(fit)}. "
+            "fit.convergence.explain() says what was found and what to try.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    phrases = convergence.singular_phrases(design, fit) if convergence.is_singular(fit) else []
+    if phrases:
+        warnings.warn(
+            f"The fit is singular: {'; '.join(phrases)}. This is where the criterion is lowest; "
+            "a model without that effect fits as well.",
+            SingularFitWarning,
+            stacklevel=3,
+        )
+
+
+def lmer(
+    formula: str,
+    data: object,
+    reml: bool = True,
+    weights: str | ArrayLike | None = None,
+    offset: str | ArrayLike | None = None,
+    contrasts: Mapping[str, object] | None = None,
+    na_action: Literal["drop", "raise"] = "drop",
+    start: ArrayLike | None = None,
+    control: Control | None = None,
+) -> LmerResult:
+    """Fit a linear mixed model.
+
+    Parameters
+    ----------
+    formula
+        In lme4's language: ``"y ~ x + (x | g)"``.
+    data
+        A pandas, polars or pyarrow frame, anything narwhals reads, or a dict of arrays.
+    reml
+        Restricted (True) or plain maximum likelihood.
+    weights
+        Prior weights: a column name or an array; the residual variance of row i is sigma^2 / weight_i.
+    offset
+        A known part of the mean: a column name or an array.
+    contrasts
+        Coding of categorical predictors, ``{"Type": "sum"}``: ``"treatment"``, ``"sum"``, ``"helmert"``,
+        ``"poly"``, ``"SAS"``, ``("treatment", base)`` or a matrix (levels x columns).
+    na_action
+        ``"drop"`` leaves out rows with missing values (the summary counts them), ``"raise"`` refuses them.
+    start
+        Starting value of theta; None chooses one.
+    control
+        Settings of the optimizer.
+
+    Returns
+    -------
+    LmerResult
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError, ConvergenceError
+        If the formula cannot be read, the data cannot be used, the model is not identified, or the criterion
+        cannot be evaluated.
+
+    Warns
+    -----
+    SingularFitWarning, RankDeficiencyWarning, ConvergenceWarning
+        If a covariance matrix is singular, columns are aliased, or the certificate of the optimum fails.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    >>> fit.tidy().round(3)
+              term  estimate  std_error  statistic
+    0  (Intercept)   251.405      6.825     36.838
+    1         Days    10.467      1.546      6.771
+    """
+    design = build_design(
+        formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
+    )
+    values = None if start is None else np.asarray(start, dtype=np.float64)
+    fit = solve(design, reml=reml, start=values, control=control)
+    warn_about(design, fit)
+    return LmerResult(design, fit, control)

@@ -1,0 +1,47 @@
+"""New responses drawn from a fitted model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixwell.design.record import Design
+from mixwell.errors import DataError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+
+FloatArray = NDArray[np.float64]
+Seed = int | np.random.Generator | None
+
+
+def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
+    """Draw responses with new random effects and new errors, at the estimates.
+
+    Draws are made one response after the other, so the first columns do not depend on ``n``.
+
+    Returns
+    -------
+    ndarray
+        Shape (n_obs, n), Fortran order.
+
+    Raises
+    ------
+    DataError
+        If ``n`` is not a positive whole number.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise DataError(f"n, the number of responses, must be a positive whole number, not {n!r}.")
+    rng = np.random.default_rng(seed)
+    mean = quantities.linear_predictor(design, fit)
+    error_sd = fit.sigma if design.weights is None else fit.sigma / np.sqrt(design.weights)
+    effect_sd = [fit.sigma * t for t in quantities.relative_factors(design, fit)]
+    out = np.empty((design.n_obs, n), order="F")
+    for draw in range(n):
+        response = mean + error_sd * rng.standard_normal(design.n_obs)
+        for term, root in zip(design.terms, effect_sd, strict=True):
+            factor = design.factors[term.factor]
+            effects = rng.standard_normal((factor.n_levels, len(root))) @ root.T
+            for column, effect in zip(term.columns, effects.T, strict=True):
+                response += column * effect[factor.codes]
+        out[:, draw] = response
+    return out
