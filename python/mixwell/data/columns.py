@@ -100,7 +100,9 @@ def label(value: object) -> str:
 
 def labels(values: Iterable[object]) -> Labels:
     """Level labels as an object array."""
-    texts = [label(value) for value in values]
+    values = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    plain = set(map(type, values)) <= {int, str}
+    texts = list(map(str, values)) if plain else [label(value) for value in values]
     result = np.empty(len(texts), dtype=object)
     result[:] = texts
     return result
@@ -133,7 +135,7 @@ def as_factor(column: Column) -> Factor:
     codes, values = factorize_numbers(column)
     if column.missing is not None:
         codes[column.missing] = -1
-    return Factor(column.name, codes, labels(values.tolist()), column.missing)
+    return Factor(column.name, codes, labels(values), column.missing)
 
 
 def factorize_numbers(column: Numbers) -> tuple[IntArray, NDArray[np.floating | np.integer]]:

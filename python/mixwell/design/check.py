@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 # A column is taken to depend on others when less than this part of its length is left beside them. Rounding
 # leaves about 1e-16; a year beside the intercept, 1e-3.
 _DEPENDENT = 1e-12
+# Columns whose correlation matrix has no smaller eigenvalue need no closer look.
+_INDEPENDENT = 1e-6
 
 
 def formula_variables(parsed: ParsedFormula) -> Iterator[Variable]:
@@ -190,13 +192,17 @@ def check_random_columns(factors: tuple[GroupingFactor, ...], terms: tuple[Rando
 
 def _first_dependent(columns: tuple[FloatArray, ...]) -> int | None:
     """Index of the first column that is a combination of those before it (zero counts)."""
+    if len(columns) == 1:
+        return 0 if not columns[0].any() else None
+    products = np.array([[a @ b for a in columns] for b in columns])
+    lengths = np.sqrt(np.diag(products))
+    if lengths.all() and np.linalg.eigvalsh(products / np.outer(lengths, lengths))[0] > _INDEPENDENT:
+        return None
     basis: list[FloatArray] = []
     for index, column in enumerate(columns):
         length = np.linalg.norm(column)
         if length == 0:
             return index
-        if index == 0 and len(columns) == 1:
-            return None
         rest = column / length
         for _ in range(2):
             for direction in basis:

@@ -212,15 +212,19 @@ def _c(arguments: Arguments, keywords: Keywords, state: State) -> Value:
 
 def _contrast(kind: str) -> Callable[[Arguments, Keywords, State], Value]:
     def named(arguments: Arguments, keywords: Keywords, state: State) -> Value:
-        given = [*arguments, *keywords.values()]
-        if len(given) > 1 or set(keywords) - {"base", "reference"} or (given and kind != "treatment"):
-            raise TypeError("only contr.treatment takes an argument, the base level")
-        base = given[0] if given else None
-        if isinstance(base, float):
-            base = int(base)
-        if base is not None and not isinstance(base, (str, int)):
+        base = keywords.get("base", keywords.get("reference"))
+        # R's first argument is the levels or their number, which are known here; a text can only be the base.
+        if len(arguments) == 1 and isinstance(arguments[0], str) and base is None:
+            base = arguments[0]
+        elif len(arguments) == 2 and base is None:
+            base = arguments[1]
+        elif arguments and base is None and not isinstance(arguments[0], tuple):
+            raise TypeError("name the base level, base=")
+        if set(keywords) - {"base", "reference"} or (base is not None and kind != "treatment"):
+            raise TypeError("only contr.treatment takes a base level")
+        if base is not None and not isinstance(base, (str, float)):
             raise TypeError("the base is a level or its position")
-        return Contrast(kind, base=base)
+        return Contrast(kind, base=int(base) if isinstance(base, float) else base)
 
     return named
 
