@@ -7,7 +7,7 @@ It shares no code and no intermediate quantity with the kernel, so agreement of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,11 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Dense:
-    """Everything at one theta. n rows, p estimable columns.
+class Marginal:
+    """Generalized least squares at one theta. n rows, p estimable columns.
 
-    ``v`` (n, n) covariance over sigma^2, ``v_inverse``; ``projection`` P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1;
-    ``beta`` (p,), ``pwrss`` = residual' V^-1 residual, ``sigma``, ``vcov`` (p, p), ``criterion``;
-    ``modes`` per factor (q, k), ``mode_cov`` per factor (q, k, k), ``fitted`` (n,), ``leverages`` (n,).
+    ``v`` (n, n) covariance over sigma^2 and its inverse; ``projection`` (n, n) is
+    P = V^-1 - V^-1 X (X'V^-1X)^-1 X'V^-1; ``residual`` (n,) is y - offset - X beta.
     """
 
     criterion: float
@@ -34,9 +33,17 @@ class Dense:
     projection: FloatArray
     kept: NDArray[np.intp]
     beta: FloatArray
+    residual: FloatArray
     pwrss: float
     sigma: float
     vcov: FloatArray
+
+
+@dataclass(frozen=True)
+class Dense(Marginal):
+    """And what follows: ``term_cov`` per term (k, k), ``modes`` and ``mode_cov`` per factor (q, k) and
+    (q, k, k), ``fitted`` and ``leverages`` (n,)."""
+
     term_cov: tuple[FloatArray, ...]
     modes: tuple[FloatArray, ...]
     mode_cov: tuple[FloatArray, ...]
@@ -85,23 +92,27 @@ def estimable(x: FloatArray) -> NDArray[np.intp]:
     return np.array(kept, dtype=np.intp)
 
 
-def evaluate(design: Design, theta: FloatArray, *, reml: bool) -> Dense:
-    """Generalized least squares, criterion and everything read off at ``theta``."""
-    n = design.n_obs
-    offset = np.zeros(n) if design.offset is None else design.offset
-    weights = np.ones(n) if design.weights is None else design.weights
-    y = design.y - offset
-    kept = estimable(np.sqrt(weights)[:, None] * design.x)
+def _offset(design: Design) -> FloatArray:
+    return np.zeros(design.n_obs) if design.offset is None else design.offset
+
+
+def _weights(design: Design) -> FloatArray:
+    return np.ones(design.n_obs) if design.weights is None else design.weights
+
+
+def marginal(
+    design: Design, theta: FloatArray, *, reml: bool, kept: NDArray[np.intp] | None = None
+) -> Marginal:
+    """Criterion and generalized least squares at ``theta``."""
+    n, weights = design.n_obs, _weights(design)
+    y = design.y - _offset(design)
+    kept = estimable(np.sqrt(weights)[:, None] * design.x) if kept is None else kept
     x = design.x[:, kept]
     p = x.shape[1]
-    factors = relative_factors(design, theta)
-    z = [term_matrix(design, i) for i in range(len(design.terms))]
-    sigmas = [
-        np.kron(np.eye(design.factors[t.factor].n_levels), f @ f.T)
-        for t, f in zip(design.terms, factors, strict=True)
-    ]
-
-    v = np.diag(1 / weights) + sum(a @ s @ a.T for a, s in zip(z, sigmas, strict=True))
+    v = np.diag(1 / weights)
+    for index, (term, t) in enumerate(zip(design.terms, relative_factors(design, theta), strict=True)):
+        zt = term_matrix(design, index).reshape(n, design.factors[term.factor].n_levels, len(t)) @ t
+        v += zt.reshape(n, -1) @ zt.reshape(n, -1).T
     v_inverse = linalg.inv(v)
     xvx = x.T @ v_inverse @ x
     xvx_inverse = linalg.inv(xvx) if p else np.zeros((0, 0))
@@ -112,53 +123,53 @@ def evaluate(design: Design, theta: FloatArray, *, reml: bool) -> Dense:
     log_det_x = np.linalg.slogdet(xvx)[1] if p else 0.0
     df = n - p if reml else n
     criterion = log_det_v + (log_det_x if reml else 0.0) + df * (1 + np.log(2 * np.pi * pwrss / df))
-    sigma = np.sqrt(pwrss / df)
-    projection = v_inverse - v_inverse @ x @ xvx_inverse @ x.T @ v_inverse
-
-    modes, mode_cov = [], []
-    for index, factor in enumerate(design.factors):
-        mine = [i for i, t in enumerate(design.terms) if t.factor == index]
-        parts = [(s @ a.T, s) for a, s in ((z[i], sigmas[i]) for i in mine)]
-        q, ks = factor.n_levels, [len(design.terms[i].names) for i in mine]
-        modes.append(
-            np.hstack(
-                [(szt @ v_inverse @ residual).reshape(q, k) for (szt, _), k in zip(parts, ks, strict=True)]
-            )
-        )
-        covariance = np.zeros((q, sum(ks), sum(ks)))
-        for level in range(q):
-            rows = np.vstack(
-                [szt[level * k : (level + 1) * k] for (szt, _), k in zip(parts, ks, strict=True)]
-            )
-            prior = linalg.block_diag(*(f @ f.T for i, f in enumerate(factors) if i in mine))
-            covariance[level] = sigma**2 * (prior - rows @ v_inverse @ rows.T)
-        mode_cov.append(covariance)
-    fitted = (
-        offset + x @ beta + sum(a @ s @ a.T @ v_inverse @ residual for a, s in zip(z, sigmas, strict=True))
-    )
-    # y - fitted = W^-1 P y, so the hat matrix is I - W^-1 P.
-    leverages = 1 - np.diag(projection) / weights
-    return Dense(
+    return Marginal(
         criterion=float(criterion),
         v=v,
         v_inverse=v_inverse,
-        projection=projection,
+        projection=v_inverse - v_inverse @ x @ xvx_inverse @ x.T @ v_inverse,
         kept=kept,
         beta=beta,
+        residual=residual,
         pwrss=pwrss,
-        sigma=float(sigma),
-        vcov=sigma**2 * xvx_inverse,
-        term_cov=tuple(sigma**2 * f @ f.T for f in factors),
+        sigma=float(np.sqrt(pwrss / df)),
+        vcov=pwrss / df * xvx_inverse,
+    )
+
+
+def evaluate(design: Design, theta: FloatArray, *, reml: bool) -> Dense:
+    """Everything at ``theta``."""
+    at = marginal(design, np.asarray(theta, dtype=np.float64), reml=reml)
+    factors = relative_factors(design, theta)
+    fitted = _offset(design) + design.x[:, at.kept] @ at.beta
+    modes, mode_cov = [], []
+    for index, factor in enumerate(design.factors):
+        mine = [i for i, term in enumerate(design.terms) if term.factor == index]
+        # Columns of all the factor's terms, level by level; Sigma has a block per term.
+        z = np.concatenate(
+            [term_matrix(design, i).reshape(design.n_obs, factor.n_levels, -1) for i in mine], axis=2
+        )
+        sigma = linalg.block_diag(*(factors[i] @ factors[i].T for i in mine))
+        zv = np.einsum("nqk,nm->qkm", z, at.v_inverse)
+        b = zv @ at.residual @ sigma
+        modes.append(b)
+        information = np.einsum("qkn,nqj->qkj", zv, z)
+        mode_cov.append(at.sigma**2 * (sigma - sigma @ information @ sigma))
+        fitted = fitted + np.einsum("nqk,qk->n", z, b)
+    return Dense(
+        **{f.name: getattr(at, f.name) for f in fields(at)},
+        term_cov=tuple(at.sigma**2 * t @ t.T for t in factors),
         modes=tuple(modes),
         mode_cov=tuple(mode_cov),
         fitted=fitted,
-        leverages=leverages,
+        # y - fitted = W^-1 P (y - offset), so the hat matrix is I - W^-1 P.
+        leverages=1 - np.diag(at.projection) / _weights(design),
     )
 
 
 def criterion(design: Design, theta: FloatArray, *, reml: bool) -> float:
     """-2 log-likelihood or REML criterion at ``theta``, on lme4's scale."""
-    return evaluate(design, np.asarray(theta, dtype=np.float64), reml=reml).criterion
+    return marginal(design, np.asarray(theta, dtype=np.float64), reml=reml).criterion
 
 
 def gradient_by_differences(
@@ -179,13 +190,12 @@ def gradient_by_differences(
     return out
 
 
-def sigma_gradients(design: Design, dense: Dense, *, reml: bool) -> list[FloatArray]:
+def sigma_gradients(design: Design, dense: Marginal, *, reml: bool) -> list[FloatArray]:
     """Gamma of each term, k x k: the criterion's derivative in Sigma, sums of Z'PZ - (N / r^2) Z'Py y'PZ."""
     p = len(dense.kept)
     df = design.n_obs - p if reml else design.n_obs
     m = dense.projection if reml else dense.v_inverse
-    offset = 0.0 if design.offset is None else design.offset
-    score = dense.projection @ (design.y - offset)
+    score = dense.projection @ (design.y - _offset(design))
     gammas = []
     for index, term in enumerate(design.terms):
         q, k = design.factors[term.factor].n_levels, len(term.names)
@@ -196,17 +206,19 @@ def sigma_gradients(design: Design, dense: Dense, *, reml: bool) -> list[FloatAr
     return gammas
 
 
-def gradient(design: Design, theta: FloatArray, *, reml: bool) -> FloatArray:
-    """Derivative of the criterion in theta: lower triangle of 2 Gamma T, column-major."""
-    dense = evaluate(design, np.asarray(theta, dtype=np.float64), reml=reml)
+def _gradient_at(design: Design, theta: FloatArray, at: Marginal, *, reml: bool) -> FloatArray:
     out = []
-    for gamma, t in zip(
-        sigma_gradients(design, dense, reml=reml), relative_factors(design, theta), strict=True
-    ):
+    for gamma, t in zip(sigma_gradients(design, at, reml=reml), relative_factors(design, theta), strict=True):
         g = 2 * gamma @ t
         k = len(t)
         out += [g[row, column] for column in range(k) for row in range(column, k)]
     return np.array(out)
+
+
+def gradient(design: Design, theta: FloatArray, *, reml: bool) -> FloatArray:
+    """Derivative of the criterion in theta: lower triangle of 2 Gamma T, column-major."""
+    theta = np.asarray(theta, dtype=np.float64)
+    return _gradient_at(design, theta, marginal(design, theta, reml=reml), reml=reml)
 
 
 def hessian(design: Design, theta: FloatArray, *, reml: bool, step: float = 1e-4) -> FloatArray:
@@ -233,36 +245,34 @@ def _canonical(design: Design, theta: FloatArray) -> FloatArray:
     return np.array(out)
 
 
-def minimize(design: Design, *, reml: bool, starts: int = 6, seed: int = 1) -> FloatArray:
+def minimize(design: Design, *, reml: bool, starts: int = 4, seed: int = 1) -> FloatArray:
     """Theta of the lowest criterion found from several starts, polished by Newton steps."""
-    m = n_theta(design)
     rng = np.random.default_rng(seed)
-    identity = np.array([v for t in design.terms for v in _lower(np.eye(len(t.names)))])
+    # Each effect in units of its column's root mean square.
     scales = np.array([v for t in design.terms for v in _scales(t.columns)])
-    points = [identity / scales, 0.3 * identity / scales]
-    points += [rng.normal(size=m) / scales for _ in range(starts - 2)]
-    best, lowest = points[0], np.inf
-    for point in points:
-        found = optimize.minimize(
-            lambda s: criterion(design, s / scales, reml=reml),
-            point * scales,
-            jac=lambda s: gradient(design, s / scales, reml=reml) / scales,
-            method="BFGS",
-            options={"gtol": 1e-9, "maxiter": 500},
-        )
-        if found.fun < lowest:
-            best, lowest = found.x / scales, float(found.fun)
+    identity = np.array([v for t in design.terms for v in _lower(np.eye(len(t.names)))])
+    points = [identity, 0.3 * identity]
+    points += [rng.normal(size=len(scales)) for _ in range(starts - len(points))]
+    kept = marginal(design, identity / scales, reml=reml).kept
+
+    def value_and_slope(s: FloatArray) -> tuple[float, FloatArray]:
+        at = marginal(design, s / scales, reml=reml, kept=kept)
+        return at.criterion, _gradient_at(design, s / scales, at, reml=reml) / scales
+
+    found = [
+        optimize.minimize(value_and_slope, point, jac=True, method="BFGS", options={"gtol": 1e-5})
+        for point in points
+    ]
+    best = min(found, key=lambda result: float(result.fun)).x
+    lowest = value_and_slope(best)[0]
     for _ in range(4):
-        g, h = (
-            gradient(design, best, reml=reml) / scales,
-            hessian(design, best, reml=reml) / np.outer(scales, scales),
-        )
-        step = -np.linalg.lstsq(h, g, rcond=1e-8)[0] / scales
-        trial = criterion(design, best + step, reml=reml)
+        curvature = hessian(design, best / scales, reml=reml) / np.outer(scales, scales)
+        step = -np.linalg.lstsq(curvature, value_and_slope(best)[1], rcond=1e-8)[0]
+        trial = value_and_slope(best + step)[0]
         if trial > lowest + 1e-9:
             break
         best, lowest = best + step, min(lowest, trial)
-    return _canonical(design, best)
+    return _canonical(design, best / scales)
 
 
 def _lower(t: FloatArray) -> list[float]:

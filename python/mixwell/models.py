@@ -51,9 +51,9 @@ ResidualKind = Literal["response", "pearson", "scaled", "standardized", "margina
 class LmerResult:
     """A fitted linear mixed model.
 
-    Made by :func:`lmer`, never changed afterwards; it pickles and copies. Vectors with names are pandas Series;
-    frames and row-wise results come in the kind of the data: polars for polars, else pandas. Row-wise results
-    hold the rows that were used, with the row index of the data.
+    Made by :func:`lmer`, never changed afterwards; it pickles and copies. Vectors with names are pandas
+    Series; frames and row-wise results come in the kind of the data: polars for polars, else pandas. Row-wise
+    results hold the rows that were used, with the row index of the data.
 
     Attributes
     ----------
@@ -244,8 +244,8 @@ class LmerResult:
         Parameters
         ----------
         kind
-            ``"response"``: y minus fitted values. ``"pearson"``: times the square root of the prior weight, as
-            lme4. ``"scaled"``: Pearson over sigma. ``"standardized"``: scaled over sqrt(1 - leverage).
+            ``"response"``: y minus fitted values. ``"pearson"``: times the square root of the prior weight
+            (lme4's). ``"scaled"``: Pearson over sigma. ``"standardized"``: scaled over sqrt(1 - leverage).
             ``"marginal"``: y minus X beta and offset, the random effects left in.
         """
         if kind == "response":

@@ -102,8 +102,8 @@ def certificate_line(fit: Fit) -> str:
 
 
 def gap(fit: Fit) -> float:
-    """How much lower the criterion could be, not less than its rounding error."""
-    return max(fit.certificate.gap, 1e-12)
+    """How much lower the criterion could be, not less than its own rounding error."""
+    return max(fit.certificate.gap, 1e-12, 4 * np.finfo(np.float64).eps * abs(fit.criterion))
 
 
 def failure(fit: Fit) -> str:
@@ -121,7 +121,7 @@ def explain(design: Design, fit: Fit) -> str:
     if c.converged:
         sentences.append(
             "It is a certified local minimum: the largest element of the gradient is "
-            f"{c.gradient_norm:.1e}, and by the Newton decrement no step can lower the criterion by more "
+            f"{number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the criterion by more "
             f"than about {gap(fit):.0e}."
         )
         if len(fit.theta) > 1 and c.hessian_eigenvalue > 0:
