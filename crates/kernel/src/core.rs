@@ -102,6 +102,21 @@ impl CoreMatrix {
         }
     }
 
+    /// The k x k diagonal blocks of the core levels, one after the other.
+    pub fn diagonal_blocks(&self, blocks: &Blocks) -> Vec<f64> {
+        let mut out = vec![];
+        for (f, start) in blocks.core_levels() {
+            let k = blocks.factors[f].k;
+            for b in 0..k {
+                for a in 0..k {
+                    let (row, col) = (start + a.max(b), start + a.min(b));
+                    out.push(self.values[row + col * self.dim]);
+                }
+            }
+        }
+        out
+    }
+
     pub fn add_identity(&mut self) {
         for i in 0..self.dim {
             self.values[i + i * self.dim] += 1.0;

@@ -41,6 +41,8 @@ pub struct Factorization {
     pub later: Vec<LaterFactor>,
     /// L of T'H T + I over the core.
     pub core: CoreMatrix,
+    /// Diagonal blocks of H over the core levels, in core order (k x k each).
+    pub core_schur: Vec<f64>,
     /// H between core and tail (core_dim x tail), not multiplied by T.
     pub border_schur: Vec<f64>,
     /// L^-1 T'H (core_dim x tail).
@@ -77,6 +79,7 @@ impl Factorization {
             done.push(eliminate_later(blocks, e, schur, &roots, &mut targets, &mut log_det_random)?);
         }
 
+        let core_schur = core.diagonal_blocks(blocks);
         core.congruence(blocks, &roots, true);
         core.add_identity();
         core.cholesky()?;
@@ -100,6 +103,7 @@ impl Factorization {
             leading,
             later: done,
             core,
+            core_schur,
             border_schur,
             border,
             tail,

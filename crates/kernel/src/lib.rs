@@ -19,3 +19,4 @@ pub mod optimize;
 pub mod problem;
 pub mod scaling;
 pub mod solution;
+pub mod start;

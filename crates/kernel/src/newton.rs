@@ -12,6 +12,9 @@ use crate::problem::Problem;
 /// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
 pub const FLOOR: f64 = 1e-5;
 
+/// Newton decrement below which gradient differences say something about the optimum's curvature.
+const NEAR: f64 = 0.02;
+
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -70,7 +73,9 @@ pub struct Point {
     pub theta: Vec<f64>,
     pub criterion: f64,
     pub first: FirstOrder,
-    /// Average-information Hessian over kernel coordinates (m x m).
+    /// Average information over kernel coordinates (m x m), nonnegative definite.
+    pub information: Vec<f64>,
+    /// Average information plus the second-order term of Sigma = TT'.
     pub hessian: Vec<f64>,
 }
 
@@ -160,14 +165,17 @@ impl<'a> Objective<'a> {
         let (q, s) = average_information(self.problem, &factor, &modes, &directions);
         let m = self.coords.len();
         let scale = self.problem.n_effective(self.reml) / factor.pwrss;
+        let mut information = vec![0.0; m * m];
         let mut hessian = vec![0.0; m * m];
         for b in 0..m {
             for a in 0..m {
-                hessian[a + b * m] = scale * (q[a + b * m] - s[a] * s[b] / factor.pwrss)
+                let at = a + b * m;
+                information[at] = scale * (q[at] - s[a] * s[b] / factor.pwrss);
+                hessian[at] = information[at]
                     + second_order_of_product(&self.coords, &self.problem.widths, &first.gamma, a, b);
             }
         }
-        Ok(Point { theta: theta.to_vec(), criterion: value, first, hessian })
+        Ok(Point { theta: theta.to_vec(), criterion: value, first, information, hessian })
     }
 }
 
@@ -269,6 +277,59 @@ pub fn trust_region_step(
     Ok((step, change, decrement))
 }
 
+/// What the average-information Hessian misses, learned from gradient differences along accepted steps: a symmetric
+/// secant update in the metric of the information (Dennis, Gay & Welsch 1981, ACM TOMS 7, sections 2 and 3).
+struct Correction {
+    matrix: Vec<f64>,
+}
+
+impl Correction {
+    fn new(m: usize) -> Self {
+        Self { matrix: vec![0.0; m * m] }
+    }
+
+    fn corrected(&self, hessian: &[f64]) -> Vec<f64> {
+        hessian.iter().zip(&self.matrix).map(|(h, c)| h + c).collect()
+    }
+
+    /// After a step s from `old` to `new`: (model at new + correction) s = change of the gradient.
+    fn update(&mut self, old: &Point, new: &Point, free: &[bool]) {
+        let m = free.len();
+        let s: Vec<f64> =
+            (0..m).map(|i| if free[i] { new.theta[i] - old.theta[i] } else { 0.0 }).collect();
+        let times = |a: &[f64]| -> Vec<f64> {
+            (0..m).map(|i| if free[i] { (0..m).map(|c| a[i + c * m] * s[c]).sum() } else { 0.0 }).collect()
+        };
+        let model = times(&new.hessian);
+        let missing: Vec<f64> = (0..m)
+            .map(|i| {
+                if free[i] { new.first.gradient[i] - old.first.gradient[i] - model[i] } else { 0.0 }
+            })
+            .collect();
+        let v = times(&new.information);
+        let curvature = dense::dot(&v, &s);
+        if curvature <= 1e-12 * dense::dot(&s, &s) * largest_diagonal(m, &new.information) {
+            return;
+        }
+        // sizing: an old correction larger than what the step shows is shrunk
+        let before = times(&self.matrix);
+        let (shown, held) = (dense::dot(&s, &missing).abs(), dense::dot(&s, &before).abs());
+        let size = if held > shown { shown / held } else { 1.0 };
+        self.matrix.iter_mut().for_each(|c| *c *= size);
+        let rest: Vec<f64> = missing.iter().zip(&before).map(|(r, b)| r - size * b).collect();
+        let along = dense::dot(&rest, &s) / (curvature * curvature);
+        for b in 0..m {
+            for a in 0..m {
+                self.matrix[a + b * m] += (rest[a] * v[b] + v[a] * rest[b]) / curvature - along * v[a] * v[b];
+            }
+        }
+    }
+}
+
+fn largest_diagonal(m: usize, a: &[f64]) -> f64 {
+    (0..m).fold(0.0f64, |s, i| s.max(a[i + i * m]))
+}
+
 fn largest_entry(v: &[f64], free: &[bool]) -> f64 {
     v.iter().zip(free).filter(|(_, f)| **f).fold(0.0f64, |a, (x, _)| a.max(x.abs()))
 }
@@ -291,10 +352,12 @@ pub fn minimize(
     let mut point = objective.point(theta)?;
     let mut radius = 1.0;
     let mut label = first_step;
+    let mut correction = Correction::new(free.len());
     loop {
         let unit = units(&objective.coords, widths, &point.theta);
+        let hessian = correction.corrected(&point.hessian);
         let (mut step, mut change, decrement) =
-            trust_region_step(&point.first.gradient, &point.hessian, &unit, free, radius)?;
+            trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
         trace.push(TraceEntry {
             theta: point.theta.clone(),
             criterion: point.criterion,
@@ -333,6 +396,9 @@ pub fn minimize(
                     radius = 0.5 * length;
                 }
                 let stalled = -change <= slack;
+                if decrement < NEAR {
+                    correction.update(&point, &next, free);
+                }
                 point = next;
                 label = Step::Newton;
                 if stalled {
@@ -358,8 +424,7 @@ pub fn minimize(
             if radius < 1e-13 {
                 return Ok(point);
             }
-            (step, change, _) =
-                trust_region_step(&point.first.gradient, &point.hessian, &unit, free, radius)?;
+            (step, change, _) = trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::covariance;
 use crate::error::KernelError;
 use crate::newton::{Control, Objective, Point, Step, TraceEntry, minimize, noise, trust_region_step};
 use crate::problem::Problem;
+use crate::start::moment_start;
 
 /// Singular values of T below this (relative to the larger of 1 and the largest) are tried at exactly zero.
 const SNAP: f64 = 2e-2;
@@ -24,7 +25,7 @@ pub struct Optimum {
     pub trace: Vec<TraceEntry>,
 }
 
-/// Fits the model. `start` is in kernel coordinates; without it the search starts from T = I / 2.
+/// Fits the model. `start` is in kernel coordinates; without it the search starts from moments.
 pub fn optimize(
     problem: &Problem,
     reml: bool,
@@ -37,12 +38,12 @@ pub fn optimize(
             check_parameters(problem, theta)?;
             theta.to_vec()
         }
-        None => scaled_identity(problem, 0.5),
+        None => moment_start(problem)?,
     };
     let mut trace = vec![];
     let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
     // more starts when asked for, or when the certificate fails
-    for (index, size) in [2.0, 0.1, 10.0, 0.01].iter().enumerate() {
+    for (index, size) in [0.5, 2.0, 0.1, 10.0].iter().enumerate() {
         let wanted = index + 1 < control.starts || !best.certificate.passed();
         if !wanted || trace.len() >= control.max_evaluations {
             break;
