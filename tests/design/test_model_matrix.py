@@ -1,4 +1,4 @@
-"""Columns equal those of R's model.matrix(): names, order and values, for the fitting data and for new rows."""
+"""Columns equal those of R's model.matrix(): names, order and values, for fitting data and new rows."""
 
 from __future__ import annotations
 

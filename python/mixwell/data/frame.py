@@ -253,16 +253,18 @@ def _from_narwhals(name: str, series: nw.Series[Any]) -> Column:
     _reject(name, str(dtype))
 
 
-def _from_categories(name: str, series: nw.Series[Any]) -> Factor:
-    factor = factor_from_text(name, series.cast(nw.String).to_numpy().astype(object))
-    if series.implementation.is_polars() and not isinstance(series.dtype, nw.Enum):
+def _from_categories(name: str, series: nw.Series[Any]) -> Column:
+    if isinstance(series.dtype, nw.Enum):
+        factor = factor_from_text(name, series.cast(nw.String).to_numpy().astype(object))
+        position = {text: code for code, text in enumerate(factor.levels)}
+        own = [position[text] for text in series.dtype.categories if text in position]
+        rank = np.full(len(own) + 1, -1, dtype=np.int32)
+        rank[own] = np.arange(len(own), dtype=np.int32)
+        return Factor(name, rank[factor.codes], factor.levels[own], factor.missing)
+    if series.implementation.is_polars():
         # Its categories are shared by all frames of a session, in the order they first turned up anywhere.
-        return factor
-    position = {text: code for code, text in enumerate(factor.levels)}
-    own = [position[text] for text in map(str, series.cat.get_categories().to_list()) if text in position]
-    rank = np.full(len(own) + 1, -1, dtype=np.int32)
-    rank[own] = np.arange(len(own), dtype=np.int32)
-    return Factor(name, rank[factor.codes], factor.levels[own], factor.missing)
+        return factor_from_text(name, series.cast(nw.String).to_numpy().astype(object))
+    return _from_pandas(name, series.to_native().to_pandas())
 
 
 def _reject(name: str, dtype: str) -> NoReturn:

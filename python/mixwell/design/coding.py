@@ -116,7 +116,8 @@ class Values:
     def of(self, variable: Variable) -> Value:
         """The value of a variable; infinite ones are refused."""
         if variable.expression not in self.computed:
-            value = evaluate(variable.expression, self.columns, self.states)
+            with np.errstate(all="ignore"):  # What is not finite is an error, below.
+                value = evaluate(variable.expression, self.columns, self.states)
             check_finite(value, variable.name)
             self.computed[variable.expression] = value
         return self.computed[variable.expression]

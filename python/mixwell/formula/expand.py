@@ -55,7 +55,7 @@ def expand_bar(
     """
     text = f"({source(formula, left)} {'||' if independent else '|'} {source(formula, right)})"
     if not left or not right:
-        empty = "columns before" if not left else "a grouping factor after"
+        empty = "columns before" if not left else "grouping factor after"
         raise FormulaError(f"{text} has no {empty} the bar; write (1 | group) for random intercepts.")
     depth = 0
     for token in right:

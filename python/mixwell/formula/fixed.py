@@ -86,6 +86,15 @@ def parse_terms(tokens: tuple[Token, ...], formula: str) -> Terms:
         token = tokens[position]
         stop = _variable_stop(tokens, position, formula)
         if stop == position:
+            if (
+                token.kind == "number"
+                and token.value not in ("0", "1")
+                and pieces[-1:] not in (["^"], ["**"])
+            ):
+                raise FormulaError(
+                    f"The number {token.value} is not a term of {formula!r}; "
+                    "use I(2 * x) for a multiple of a column."
+                )
             pieces.append(_operator(token, formula))
             position += 1
             continue
