@@ -84,18 +84,18 @@ def test_unseen_levels_of_a_fixed_factor_are_named() -> None:
 
 def test_unseen_levels_of_grouping_factors_are_listed() -> None:
     design = build_design("y ~ x + (1 | g) + (1 | h) + (1 | g:h)", data())
-    new = pd.DataFrame({"x": [1.0] * 4, "g": ["u", "new", "u", "w"], "h": [1, 2, 9, 0]})
+    new = pd.DataFrame({"x": [1.0] * 5, "g": ["u", "new", "u", "w", "v"], "h": [1, 2, 9, 0, 9]})
     rows = new_rows(design, new)
     codes = dict(zip([factor.name for factor in design.factors], rows.codes, strict=True))
     unseen = dict(zip([factor.name for factor in design.factors], rows.unseen, strict=True))
-    assert unseen == {"g": ("new",), "h": ("9",), "g:h": ("new:2", "u:9")}
+    assert unseen == {"g": ("new",), "h": ("9",), "g:h": ("new:2", "u:9", "v:9")}
     assert codes["g"] is not None
-    assert codes["g"].tolist() == [0, -1, 0, 2]
+    assert codes["g"].tolist() == [0, -1, 0, 2, 1]
     assert codes["h"] is not None
-    assert codes["h"].tolist() == [1, 2, -1, 0]
+    assert codes["h"].tolist() == [1, 2, -1, 0, -1]
     assert codes["g:h"] is not None
     labels = design.factors[[factor.name for factor in design.factors].index("g:h")].levels
-    assert [labels[code] if code >= 0 else None for code in codes["g:h"]] == ["u:1", None, None, "w:0"]
+    assert [labels[code] if code >= 0 else None for code in codes["g:h"]] == ["u:1", None, None, "w:0", None]
 
 
 def test_a_combination_may_be_new_though_its_parts_are_not() -> None:
