@@ -121,8 +121,8 @@ def explain(design: Design, fit: Fit) -> str:
     if c.converged:
         sentences.append(
             "It is a certified local minimum: the largest element of the gradient is "
-            f"{number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the criterion by more "
-            f"than about {gap(fit):.0e}."
+            f"{number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the criterion by "
+            f"more than about {gap(fit):.0e}."
         )
         if len(fit.theta) > 1 and c.hessian_eigenvalue > 0:
             sentences.append(
