@@ -14,6 +14,9 @@ pub const FLOOR: f64 = 1e-5;
 
 /// Newton decrement below which gradient differences say something about the optimum's curvature.
 const NEAR: f64 = 0.02;
+/// The same where the model misjudged the step by more than `MISJUDGED`.
+const FAIR: f64 = 1.0;
+const MISJUDGED: f64 = 0.3;
 
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,11 +284,12 @@ pub fn trust_region_step(
 /// secant update in the metric of the information (Dennis, Gay & Welsch 1981, ACM TOMS 7, sections 2 and 3).
 struct Correction {
     matrix: Vec<f64>,
+    in_use: bool,
 }
 
 impl Correction {
     fn new(m: usize) -> Self {
-        Self { matrix: vec![0.0; m * m] }
+        Self { matrix: vec![0.0; m * m], in_use: false }
     }
 
     fn corrected(&self, hessian: &[f64]) -> Vec<f64> {
@@ -311,6 +315,7 @@ impl Correction {
         if curvature <= 1e-12 * dense::dot(&s, &s) * largest_diagonal(m, &new.information) {
             return;
         }
+        self.in_use = true;
         // sizing: an old correction larger than what the step shows is shrunk
         let before = times(&self.matrix);
         let (shown, held) = (dense::dot(&s, &missing).abs(), dense::dot(&s, &before).abs());
@@ -355,9 +360,15 @@ pub fn minimize(
     let mut correction = Correction::new(free.len());
     loop {
         let unit = units(&objective.coords, widths, &point.theta);
-        let hessian = correction.corrected(&point.hessian);
-        let (mut step, mut change, decrement) =
+        let mut hessian = correction.corrected(&point.hessian);
+        let (mut step, mut change, mut decrement) =
             trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
+        if !decrement.is_finite() && correction.in_use {
+            correction = Correction::new(free.len());
+            hessian.clone_from(&point.hessian);
+            (step, change, decrement) =
+                trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
+        }
         trace.push(TraceEntry {
             theta: point.theta.clone(),
             criterion: point.criterion,
@@ -396,7 +407,7 @@ pub fn minimize(
                     radius = 0.5 * length;
                 }
                 let stalled = -change <= slack;
-                if decrement < NEAR {
+                if decrement < NEAR || (decrement < FAIR && (ratio - 1.0).abs() > MISJUDGED) {
                     correction.update(&point, &next, free);
                 }
                 point = next;
