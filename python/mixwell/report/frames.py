@@ -54,7 +54,8 @@ class LevelCovariances(Mapping[str, NativeFrame]):
         return len(self.levels)
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> FloatArray:
-        return np.array(self.array, dtype=dtype, copy=copy)
+        # A copy unless the caller forbids it: the fit must not change through what it hands out.
+        return np.array(self.array, dtype=dtype, copy=copy is not False)
 
     def __repr__(self) -> str:
         q, k = len(self.levels), len(self.names)

@@ -112,9 +112,7 @@ def number_column(values: Sequence[float | None], digits: int = 4, *, widest: in
     finite = [abs(v) for v in values if v is not None and math.isfinite(v) and v != 0]
     decimals = 0
     if finite:
-        # Numbers far below the largest (1e-12 beside 3.2) are noise beside it and do not set the decimals.
-        smallest = min(v for v in finite if v >= 1e-7 * max(finite))
-        decimals = max(digits - 1 - math.floor(math.log10(smallest)), 0)
+        decimals = max(digits - 1 - math.floor(math.log10(min(finite))), 0)
     cells = ["" if v is None else f"{v:.{decimals}f}" for v in values]
     if max((len(c) for c in cells), default=0) > widest or decimals > 6:
         cells = ["" if v is None else number(v, digits) for v in values]
