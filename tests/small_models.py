@@ -33,6 +33,14 @@ def grouped(seed: int = 1) -> pd.DataFrame:
     return frame
 
 
+def without_variance() -> pd.DataFrame:
+    """Groups whose means and slopes are all alike: intercepts and slopes vary not at all."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"x": rng.normal(size=60), "g": np.repeat(list("abcdefghij"), 6)})
+    y = pd.Series(rng.normal(size=60))
+    return data.assign(y=y - y.groupby(data["g"]).transform("mean"))
+
+
 FITS = {
     "slopes": ("y ~ x + arm + (x | g)", {}),
     "slope only": ("y ~ x + (0 + x | g)", {}),

@@ -386,11 +386,11 @@ class LmerResult:
         >>> import mixwell as mw
         >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
         >>> fit.tidy("ran_pars").round(2)
-             group                   term  estimate
-        0  Subject        sd__(Intercept)     24.74
-        1  Subject               sd__Days      5.92
-        2  Subject  cor__(Intercept).Days      0.07
-        3 Residual        sd__Observation     25.59
+              group                   term  estimate
+        0   Subject        sd__(Intercept)     24.74
+        1   Subject               sd__Days      5.92
+        2   Subject  cor__(Intercept).Days      0.07
+        3  Residual        sd__Observation     25.59
         """
         wanted = level if conf_int else None
         if effects == "fixed":
@@ -452,6 +452,14 @@ class LmerResult:
         return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), row_labels(rows))
 
 
+def numbers_given(values: ArrayLike, what: str) -> FloatArray:
+    """An array of numbers, or an error that names it."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} must be numbers: {error}.") from None
+
+
 def column_values(column: Column) -> NDArray[np.generic]:
     """The values of a column, factors as their labels."""
     return column.levels[column.codes] if isinstance(column, Factor) else column.values.copy()
@@ -466,7 +474,7 @@ def row_labels(rows: Rows) -> pd.Index | None:
 
 def new_response(design: Design, y: ArrayLike) -> FloatArray:
     """A response for the rows used, from one for those or for all rows given."""
-    values = np.asarray(y, dtype=np.float64)
+    values = numbers_given(y, "refit(): y")
     rows = design.rows
     if rows is not None and rows.kept is not None and values.shape == (rows.n_given,):
         values = values[rows.kept]
@@ -495,7 +503,7 @@ def warn_about(design: Design, fit: Fit) -> None:
     if phrases:
         warnings.warn(
             f"The fit is singular: {'; '.join(phrases)}. This is where the criterion is lowest; "
-            "a model without that effect fits as well.",
+            f"{convergence.singular_advice(design, fit)}.",
             SingularFitWarning,
             stacklevel=3,
         )
@@ -563,7 +571,7 @@ def lmer(
     design = build_design(
         formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
     )
-    values = None if start is None else np.asarray(start, dtype=np.float64)
+    values = None if start is None else numbers_given(start, "start")
     fit = solve(design, reml=reml, start=values, control=control)
     warn_about(design, fit)
     return LmerResult(design, fit, control)

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 import mixwell as mw
 from mixwell import cli
-from small_models import grouped
+from small_models import grouped, without_variance
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -104,17 +104,23 @@ def test_json_holds_the_whole_fit(sleepstudy: Path) -> None:
 
 
 def test_json_has_null_where_nothing_is_defined(tmp_path: Path) -> None:
-    """A correlation with an effect of zero variance, and AICc with too few rows."""
-    x = np.array([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
+    """The correlation of effects without variance."""
     path = tmp_path / "data.csv"
-    # The slope is exactly 2 in each group, up to errors that alternate: its variance is zero.
-    y = 2 * x + np.repeat([0.0, 5.0, -4.0], 2)
-    wiggle = np.array([0.1, 0.1, -0.2, -0.2, 0.1, 0.1])
-    errors = np.array([0.3, 0.3, -0.3, -0.3, 0.0, 0.0])[[0, 2, 2, 0, 4, 5]]
-    pd.DataFrame({"x": x, "y": y + wiggle + errors, "g": np.repeat(["a", "b", "c"], 2)}).to_csv(path)
-    result = run("fit", "y ~ x + (x || g)", path, "--format", "json")
+    without_variance().to_csv(path, index=False)
+    result = run("fit", "y ~ x + (x | g)", path, "--format", "json")
     assert result.exit_code == 0
     content = strict_json(result.stdout)
+    assert [row["sdcor"] for row in content["variance_components"]][:3] == [0, 0, None]
+    # With few rows AICc is infinite.
+    few = without_variance()[:12]
+    few["y"] += np.repeat([0, 3], 6)
+    few.to_csv(path, index=False)
+    formula = "y ~ x + I(x**2) + I(x**3) + I(x**4) + (x | g)"
+    content = strict_json(run("fit", formula, path, "--format", "json").stdout)
+    assert content["aicc"] == pytest.approx(content["aic"] + 2 * 9 * 10 / 2)
+    content = strict_json(
+        run("fit", formula + " + (0 + I(x**2) | g) + I(x**5)", path, "--format", "json").stdout
+    )
     assert content["aicc"] is None
 
 

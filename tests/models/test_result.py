@@ -393,3 +393,5 @@ def test_start_is_used_and_checked() -> None:
     assert again.convergence.evaluations <= best.convergence.evaluations
     with pytest.raises(mw.DataError, match="3"):
         mw.lmer("y ~ x + arm + (x | g)", grouped(), start=[1.0])
+    with pytest.raises(mw.DataError, match="start must be numbers"):
+        mw.lmer("y ~ x + arm + (x | g)", grouped(), start=["one"] * 3)

@@ -100,6 +100,7 @@ def test_refit_takes_the_rows_given_or_the_rows_used() -> None:
     [
         (np.ones(5), r"needs 89 values \(or 90.*shape \(5,\)"),
         (np.ones((89, 1)), r"shape \(89, 1\)"),
+        (["a"] * 89, "y must be numbers"),
         (np.r_[np.nan, np.ones(88)], "1 missing or infinite"),
         (np.r_[np.inf, np.nan, np.ones(87)], "2 missing or infinite"),
     ],

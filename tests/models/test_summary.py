@@ -17,7 +17,7 @@ from mixwell.report.convergence import certificate_line, explain, is_singular, s
 from mixwell.report.summary import summarize
 from mixwell.report.text import abbreviate, display_width, fold, number, number_column, shorten, table, wrap
 from reference_cases import cases
-from small_models import FITS, fitted, grouped
+from small_models import FITS, fitted, grouped, without_variance
 
 pytestmark = pytest.mark.filterwarnings("ignore::mixwell.SingularFitWarning")
 
@@ -110,6 +110,15 @@ def test_singular_fit_says_what_has_no_variance() -> None:
     text = str(mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2()).summary())
     assert "Singular fit: the variance of the intercept in (1 | Batch) is zero." in text
     assert_fits_the_page(text)
+
+
+def test_correlation_of_effects_without_variance_is_blank() -> None:
+    result = mw.lmer("y ~ x + (x | g)", without_variance())
+    text = str(result.summary())
+    assert_fits_the_page(text)
+    assert "Singular fit: all variances in (x | g) are zero." in text
+    assert np.isnan(result.variance_components["sdcor"][2])
+    assert result.coef["g"]["x"].nunique() == 1
 
 
 def test_no_fixed_effects() -> None:
@@ -263,6 +272,26 @@ def test_several_combinations_are_taken_apart() -> None:
         "x",
         "(Intercept) + 0.500 z",
     }
+
+
+def test_advice_suits_what_is_singular() -> None:
+    zero = handmade(np.array([[0.0], [1.0]]), np.diag([4.0, 0.0]), ("(Intercept)", "x"))
+    assert "without that effect has the same criterion" in explain(*zero)
+    perfect = handmade(np.array([[-0.1], [1.0]]), np.array([[4.0, 0.4], [0.4, 0.04]]), ("(Intercept)", "x"))
+    assert "without that effect" not in explain(*perfect)
+    assert "(||)" in explain(*perfect)
+
+
+def test_named_combination_has_no_variance() -> None:
+    """What the words say of a real singular fit is true of its covariance matrix."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"x": rng.normal(2, 3, 60), "g": np.repeat(np.arange(10), 6)})
+    data["y"] = rng.normal(size=10)[data["g"]] + rng.normal(size=60)
+    result = mw.lmer("y ~ x + (x | g)", data)
+    (phrase,) = result.convergence.singular
+    factor = float(re.fullmatch(r".*correlation \+1: \(Intercept\) - (\S+) x does not vary", phrase).group(1))
+    covariance = result.cov_re["g"].to_numpy()
+    assert factor == pytest.approx(np.sqrt(covariance[0, 0] / covariance[1, 1]), rel=5e-3)
 
 
 def test_no_variance_at_all() -> None:

@@ -85,6 +85,19 @@ def singular_phrases(design: Design, fit: Fit) -> list[str]:
     ]
 
 
+def singular_advice(design: Design, fit: Fit) -> str:
+    """What follows from a singular optimum."""
+    for term, certificate in zip(design.terms, fit.certificate.terms, strict=True):
+        if 0 < certificate.rank < len(term.names):
+            texts = _combinations(term, certificate)
+            if not set(texts) <= set(term.names):
+                return (
+                    "the estimates stand, but the random part has more effects than the data can tell apart; "
+                    "fewer of them, or independent ones (||), may serve as well"
+                )
+    return "the model without that effect has the same criterion"
+
+
 def criterion_name(fit: Fit) -> str:
     return "REML criterion" if fit.reml else "-2 log-likelihood"
 
@@ -142,8 +155,7 @@ def explain(design: Design, fit: Fit) -> str:
         if c.converged and slopes:
             sentences.append(
                 "This is the optimum and no failure: leaving the boundary in any direction raises the "
-                f"criterion (smallest slope {number(min(slopes), 3)}). A model without the named effect fits "
-                "the data as well."
+                f"criterion (smallest slope {number(min(slopes), 3)}); {singular_advice(design, fit)}."
             )
     else:
         sentences.append("No covariance matrix is singular.")
