@@ -139,6 +139,13 @@ def test_missing_predictors_give_missing_predictions() -> None:
     assert population.index[population].tolist() == ["row 1"]
 
 
+def test_missing_group_is_missing_without_fixed_effects_too() -> None:
+    result = mw.lmer("y ~ 0 + (1 | g)", grouped())
+    predicted = result.predict({"g": ["a", None]})
+    assert predicted.isna().tolist() == [False, True]
+    assert predicted.iloc[0] == result.random_effects["g"].loc["a", "(Intercept)"]
+
+
 def test_rows_dropped_in_the_fit_can_be_predicted() -> None:
     data = grouped()
     data.loc["row 5", "y"] = np.nan
