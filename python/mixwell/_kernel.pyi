@@ -50,6 +50,40 @@ class OptimumDict(SolutionDict):
     certificate: CertificateDict
     curvature: CurvatureDict
 
+class ComponentsDict(TypedDict):
+    criterion: float
+    log_det: float
+    pwrss: float
+    log_det_gradient: NDArray[np.float64]
+    log_pwrss_gradient: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    vcov_unscaled: NDArray[np.float64]
+
+class RefitsDict(TypedDict):
+    criterion: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    converged: NDArray[np.bool_]
+
+class Refitter:
+    def __new__(
+        cls,
+        y: NDArray[np.float64],
+        x: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        factors: list[tuple[NDArray[np.int32], int]],
+        terms: list[tuple[int, list[NDArray[np.float64]]]],
+    ) -> Refitter: ...
+    def refit(
+        self,
+        responses: NDArray[np.float64],
+        theta: NDArray[np.float64],
+        reml: bool,
+        max_evaluations: int,
+        gap_tolerance: float,
+    ) -> RefitsDict: ...
+
 class Problem:
     def __new__(
         cls,
@@ -63,7 +97,15 @@ class Problem:
     def n_theta(self) -> int: ...
     @property
     def kept(self) -> list[int]: ...
-    def evaluate(self, theta: NDArray[np.float64], reml: bool) -> tuple[float, NDArray[np.float64]]: ...
+    def components(self, theta: NDArray[np.float64], reml: bool) -> ComponentsDict: ...
+    def predictor_variances(
+        self,
+        theta: NDArray[np.float64],
+        x: NDArray[np.float64],
+        codes: list[NDArray[np.int32]],
+        columns: list[list[NDArray[np.float64]]],
+        with_fixed: bool,
+    ) -> NDArray[np.float64]: ...
     def solve(self, theta: NDArray[np.float64], reml: bool) -> SolutionDict: ...
     def optimize(
         self,

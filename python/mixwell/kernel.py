@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell._kernel import KernelError, Problem
+from mixwell._kernel import KernelError, Problem, Refitter
 from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError
 
 FloatArray = NDArray[np.float64]
-
-__all__ = ["Problem", "evaluate", "kernel_errors", "problem"]
+IntArray = NDArray[np.int32]
+_Arrays = tuple[
+    FloatArray,
+    FloatArray,
+    FloatArray | None,
+    list[tuple[IntArray, int]],
+    list[tuple[int, list[FloatArray]]],
+]
 
 
 def _translate(error: KernelError, design: Design) -> MixwellError:
@@ -22,13 +29,13 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
     if kind == "dependent_columns":
         term = design.terms[indices[0]]
         return ModelError(
-            f"in {term.label}, the random-effects column {term.names[indices[1]]!r} is a linear combination of "
-            "the columns before it; remove it from the term"
+            f"in {term.label}, the random-effects column {term.names[indices[1]]!r} is a linear combination "
+            "of the columns before it; remove it from the term"
         )
     if kind == "perfect_fit":
         return ModelError(
-            f"the fixed effects reproduce the response {design.response_name!r} exactly, so no variance is left to "
-            "estimate; check that the response is not one of its own predictors"
+            f"the fixed effects reproduce the response {design.response_name!r} exactly, so no variance is "
+            "left to estimate; check that the response is not one of its own predictors"
         )
     if kind == "too_few_rows":
         return ModelError(
@@ -51,6 +58,19 @@ def kernel_errors(design: Design) -> Iterator[None]:
         raise _translate(error, design) from None
 
 
+def _arrays(design: Design, y: FloatArray | None) -> _Arrays:
+    response = design.y if y is None else y
+    if design.offset is not None:
+        response = response - design.offset
+    return (
+        np.ascontiguousarray(response, dtype=np.float64),
+        np.asfortranarray(design.x),
+        design.weights,
+        [(factor.codes, factor.n_levels) for factor in design.factors],
+        [(term.factor, list(term.columns)) for term in design.terms],
+    )
+
+
 def problem(design: Design, y: FloatArray | None = None) -> Problem:
     """Crossproducts of a design, optionally for another response (length n).
 
@@ -61,20 +81,141 @@ def problem(design: Design, y: FloatArray | None = None) -> Problem:
     DataError
         Values the numerics cannot take.
     """
-    response = design.y if y is None else y
-    if design.offset is not None:
-        response = response - design.offset
     with kernel_errors(design):
-        return Problem(
-            np.ascontiguousarray(response, dtype=np.float64),
-            np.asfortranarray(design.x),
-            design.weights,
-            [(factor.codes, factor.n_levels) for factor in design.factors],
-            [(term.factor, list(term.columns)) for term in design.terms],
+        return Problem(*_arrays(design, y))
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Parts of the criterion at one theta: log_det + pwrss / sigma^2 + N log(2 pi sigma^2), minimized over sigma.
+
+    Attributes
+    ----------
+    criterion
+        Profiled over beta and sigma, N = n (ML) or n - rank (REML).
+    log_det
+        log |M| and all constants except those of sigma.
+    pwrss
+        Penalized weighted residual sum of squares.
+    log_det_gradient, log_pwrss_gradient
+        Length n_theta, over theta in lme4's order.
+    beta
+        Length rank.
+    vcov_unscaled
+        Shape (rank, rank), covariance of beta divided by sigma^2.
+    """
+
+    criterion: float
+    log_det: float
+    pwrss: float
+    log_det_gradient: FloatArray
+    log_pwrss_gradient: FloatArray
+    beta: FloatArray
+    vcov_unscaled: FloatArray
+
+    def gradient(self, n_effective: int) -> FloatArray:
+        """Gradient of the criterion, ``n_effective`` being N."""
+        return self.log_det_gradient + n_effective * self.log_pwrss_gradient
+
+
+def components(design: Design, at: Problem, theta: FloatArray, *, reml: bool) -> Components:
+    """Criterion parts and gradients of a problem at ``theta`` (lme4's order, the user's columns)."""
+    with kernel_errors(design):
+        return Components(**at.components(np.ascontiguousarray(theta, dtype=np.float64), reml))
+
+
+def predictor_variances(
+    design: Design,
+    theta: FloatArray,
+    x: FloatArray,
+    codes: Sequence[IntArray],
+    columns: Sequence[Sequence[FloatArray]],
+    *,
+    with_fixed: bool = True,
+) -> FloatArray:
+    """Var(x'beta + z'(b - b-hat)) / sigma^2 of m rows in a design's columns.
+
+    Parameters
+    ----------
+    design, theta
+        The fitted design and its covariance parameters.
+    x
+        Shape (m, p), aliased columns included.
+    codes
+        Per factor, length m: level of each row, -1 for none (its z then counts nothing).
+    columns
+        Per term its k columns of length m.
+    with_fixed
+        False holds beta known.
+
+    Returns
+    -------
+    Length m.
+    """
+    with kernel_errors(design):
+        return problem(design).predictor_variances(
+            np.ascontiguousarray(theta, dtype=np.float64),
+            np.asfortranarray(x, dtype=np.float64),
+            [np.ascontiguousarray(code, dtype=np.int32) for code in codes],
+            [[np.ascontiguousarray(c, dtype=np.float64) for c in term] for term in columns],
+            with_fixed,
         )
 
 
-def evaluate(design: Design, theta: FloatArray, *, reml: bool) -> tuple[float, FloatArray]:
-    """Criterion and its gradient at ``theta`` (lme4's order)."""
+def leverages(design: Design, theta: FloatArray) -> FloatArray:
+    """Diagonal of the hat matrix y -> fitted values, fixed and random part together (length n).
+
+    lme4's ``hatvalues``.
+    """
+    variances = predictor_variances(
+        design,
+        theta,
+        design.x,
+        [factor.codes for factor in design.factors],
+        [term.columns for term in design.terms],
+    )
+    return variances if design.weights is None else variances * design.weights
+
+
+@dataclass(frozen=True, slots=True)
+class Refits:
+    """Fits of one design to m responses.
+
+    Attributes
+    ----------
+    criterion, sigma
+        Length m; NaN where a refit failed.
+    theta
+        Shape (m, n_theta), lme4's order.
+    beta
+        Shape (m, rank), estimable coefficients.
+    converged
+        Length m: the Newton decrement fell below 1e-7.
+    """
+
+    criterion: FloatArray
+    theta: FloatArray
+    sigma: FloatArray
+    beta: FloatArray
+    converged: NDArray[np.bool_]
+
+
+def refit_many(
+    design: Design, responses: FloatArray, theta: FloatArray, *, reml: bool, max_evaluations: int = 200
+) -> Refits:
+    """Refits a design to each column of ``responses`` (n, m), in threads, starting from ``theta``.
+
+    The order of the results is that of the columns and does not depend on the number of threads.
+    """
+    shifted = responses if design.offset is None else responses - design.offset[:, None]
     with kernel_errors(design):
-        return problem(design).evaluate(np.ascontiguousarray(theta, dtype=np.float64), reml)
+        refitter = Refitter(*_arrays(design, None))
+        return Refits(
+            **refitter.refit(
+                np.asfortranarray(shifted, dtype=np.float64),
+                np.ascontiguousarray(theta, dtype=np.float64),
+                reml,
+                max_evaluations,
+                1e-9,
+            )
+        )

@@ -255,7 +255,7 @@ class LmerResult:
         elif kind == "scaled":
             values = quantities.scaled_residuals(self.design, self.fit)
         elif kind == "standardized":
-            leverages = kernel.leverages(self.design, self.fit)
+            leverages = kernel.leverages(self.design, self.fit.theta)
             values = quantities.standardized_residuals(self.design, self.fit, leverages)
         elif kind == "marginal":
             values = quantities.marginal_residuals(self.design, self.fit)

@@ -104,6 +104,31 @@ pub fn to_scaled(k: usize, t: &[f64], r: &[f64]) -> Vec<f64> {
     lower_root(k, k, &a)
 }
 
+/// Kernel coordinates of theta given in the original columns.
+pub fn theta_to_scaled(widths: &[usize], scales: &[Vec<f64>], theta: &[f64]) -> Vec<f64> {
+    let roots = unpack(widths, theta);
+    let scaled: Vec<Vec<f64>> =
+        widths.iter().zip(&roots).zip(scales).map(|((&k, t), r)| to_scaled(k, t, r)).collect();
+    pack(widths, &scaled)
+}
+
+/// theta of the original columns from kernel coordinates.
+pub fn theta_to_original(widths: &[usize], scales: &[Vec<f64>], theta: &[f64]) -> Vec<f64> {
+    let roots = unpack(widths, theta);
+    let original: Vec<Vec<f64>> =
+        widths.iter().zip(&roots).zip(scales).map(|((&k, t), r)| to_original(k, t, r)).collect();
+    pack(widths, &original)
+}
+
+/// Derivative with respect to Sigma of the original columns from that with respect to Sigma* = R Sigma R': R' G* R.
+pub fn derivative_to_original(k: usize, g_star: &[f64], r: &[f64]) -> Vec<f64> {
+    let mut half = vec![0.0; k * k];
+    let mut out = vec![0.0; k * k];
+    dense::multiply_small(k, k, k, g_star, r, &mut half);
+    dense::multiply_transposed_small(k, k, k, r, &half, &mut out);
+    out
+}
+
 /// Null-space vectors v* of Sigma* (columns of length k, in place) as combinations of the original effects: the variance
 /// of c'b is c'Sigma c, zero for c = R'v*. Each is scaled to largest entry 1.
 pub fn to_original_combinations(k: usize, r: &[f64], vectors: &mut [f64]) {

@@ -13,7 +13,11 @@ use crate::problem::Problem;
 pub struct FirstOrder {
     /// Gradient of the criterion over kernel coordinates.
     pub gradient: Vec<f64>,
-    /// Per term, k x k: derivative of the criterion with respect to Sigma*.
+    /// Per term, k x k: derivative of log |M| with respect to Sigma* (the sum of [Z'P_V Z]_ll over levels).
+    pub information: Vec<Vec<f64>>,
+    /// Per term, k x k: minus the derivative of pwrss, the sum of e e' over levels.
+    pub score_outer: Vec<Vec<f64>>,
+    /// Per term, k x k: derivative of the criterion, information - N / pwrss * score_outer.
     pub gamma: Vec<Vec<f64>>,
     /// Gradient of log pwrss over kernel coordinates.
     pub log_pwrss_gradient: Vec<f64>,
@@ -71,14 +75,16 @@ impl FirstOrder {
         let scale = problem.n_effective(reml) / factor.pwrss;
         let n_terms = problem.widths.len();
         let mut gamma = Vec::with_capacity(n_terms);
+        let mut information = Vec::with_capacity(n_terms);
         let mut score_outer = Vec::with_capacity(n_terms);
         let outer: Vec<Vec<f64>> =
             problem.blocks.factors.iter().zip(&modes.score).map(|(f, e)| outer_sum(f.k, e)).collect();
         for term in 0..n_terms {
             let f = problem.blocks.term_place[term].0;
-            let information = term_block(problem, term, &inverse.information[f]);
+            let b = term_block(problem, term, &inverse.information[f]);
             let ee = term_block(problem, term, &outer[f]);
-            gamma.push(information.iter().zip(&ee).map(|(b, e)| b - scale * e).collect::<Vec<f64>>());
+            gamma.push(b.iter().zip(&ee).map(|(b, e)| b - scale * e).collect::<Vec<f64>>());
+            information.push(b);
             score_outer.push(ee);
         }
         let coords = coordinates(&problem.widths);
@@ -88,7 +94,7 @@ impl FirstOrder {
             .map(|g| -g / factor.pwrss)
             .collect();
         let fixed_covariance = if reml { inverse.fixed } else { fixed_covariance(problem, factor) };
-        Ok(Self { gradient, gamma, log_pwrss_gradient, fixed_covariance })
+        Ok(Self { gradient, information, score_outer, gamma, log_pwrss_gradient, fixed_covariance })
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod blocks;
 pub mod certificate;
 pub mod core;
+pub mod components;
 pub mod covariance;
 pub mod criterion;
 pub mod dense;
@@ -17,6 +18,8 @@ pub mod modes;
 pub mod newton;
 pub mod optimize;
 pub mod problem;
+pub mod resample;
+pub mod rows;
 pub mod scaling;
 pub mod solution;
 pub mod start;

@@ -5,7 +5,7 @@ use crate::criterion::criterion;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
-use crate::gradient::{FirstOrder, along_roots, average_information, root_directions};
+use crate::gradient::{FirstOrder, average_information, root_directions};
 use crate::modes::Modes;
 use crate::problem::Problem;
 
@@ -108,10 +108,19 @@ impl<'a> Objective<'a> {
         covariance::unpack(&self.problem.widths, theta)
     }
 
+    /// Factorization at `theta`.
+    pub fn factorize(&self, theta: &[f64]) -> Result<Factorization, KernelError> {
+        Factorization::new(self.problem, &self.roots(theta))
+    }
+
     /// Criterion alone.
     pub fn value(&self, theta: &[f64]) -> Result<f64, KernelError> {
-        let factor = Factorization::new(self.problem, &self.roots(theta))?;
-        Ok(criterion(self.problem, &factor, self.reml))
+        Ok(criterion(self.problem, &self.factorize(theta)?, self.reml))
+    }
+
+    /// True when derivatives at `theta` are read next to it.
+    pub fn is_floored(&self, theta: &[f64]) -> bool {
+        self.floored(theta) != theta
     }
 
     /// theta with the diagonals of core factors moved off zero.
@@ -132,38 +141,12 @@ impl<'a> Objective<'a> {
         Ok((factor, modes, first))
     }
 
-    /// Criterion and its gradient in the user's columns: theta and the result ordered as lme4's theta.
-    pub fn evaluate(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), KernelError> {
-        let widths = &self.problem.widths;
-        let original = covariance::unpack(widths, theta);
-        let scaled: Vec<Vec<f64>> = (0..widths.len())
-            .map(|t| covariance::to_scaled(widths[t], &original[t], &self.problem.term_scale[t]))
-            .collect();
-        let star = covariance::pack(widths, &scaled);
-        let (_, _, first) = self.first_order(&star)?;
-        // Gamma of the original columns is R' Gamma* R
-        let gamma: Vec<Vec<f64>> = (0..widths.len())
-            .map(|t| {
-                let (k, r) = (widths[t], &self.problem.term_scale[t]);
-                let mut half = vec![0.0; k * k];
-                let mut out = vec![0.0; k * k];
-                dense::multiply_small(k, k, k, &first.gamma[t], r, &mut half);
-                dense::multiply_transposed_small(k, k, k, r, &half, &mut out);
-                out
-            })
-            .collect();
-        Ok((self.value(&star)?, along_roots(&self.coords, widths, &gamma, &original)))
-    }
-
     /// Criterion, gradient and average-information Hessian.
     pub fn point(&self, theta: &[f64]) -> Result<Point, KernelError> {
         let at = self.floored(theta);
         let (factor, modes, first) = self.first_order(&at)?;
-        let value = if at.iter().zip(theta).all(|(a, b)| a == b) {
-            criterion(self.problem, &factor, self.reml)
-        } else {
-            self.value(theta)?
-        };
+        let value =
+            if at == theta { criterion(self.problem, &factor, self.reml) } else { self.value(theta)? };
         let directions = root_directions(self.problem, &self.roots(&at));
         let (q, s) = average_information(self.problem, &factor, &modes, &directions);
         let m = self.coords.len();

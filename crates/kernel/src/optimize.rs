@@ -118,7 +118,7 @@ fn from_start(
 }
 
 /// Tries small singular values of T at exactly zero; keeps what does not raise the criterion. Returns the canonical point.
-fn snap(
+pub fn snap(
     objective: &Objective,
     point: Point,
     control: &Control,

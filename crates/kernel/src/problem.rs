@@ -135,7 +135,7 @@ impl Input<'_> {
         Ok(())
     }
 
-    fn root_weight(&self, i: usize) -> f64 {
+    pub fn root_weight(&self, i: usize) -> f64 {
         self.weights.map_or(1.0, |w| w[i].sqrt())
     }
 }
@@ -235,7 +235,7 @@ impl Problem {
     }
 
     /// Scaled row of the random columns of one factor.
-    fn random_row(&self, input: &Input, factor: usize, i: usize, weight: f64, out: &mut [f64]) {
+    pub fn random_row(&self, input: &Input, factor: usize, i: usize, weight: f64, out: &mut [f64]) {
         for &(term, offset) in &self.blocks.factors[factor].terms {
             let k = self.widths[term];
             let part = &mut out[offset..offset + k];
@@ -247,7 +247,7 @@ impl Problem {
     }
 
     /// Scaled row of the fixed columns and the response's least-squares residual.
-    fn tail_row(&self, input: &Input, i: usize, weight: f64, out: &mut [f64]) {
+    pub fn tail_row(&self, input: &Input, i: usize, weight: f64, out: &mut [f64]) {
         let r = self.n_fixed();
         for (v, &c) in out.iter_mut().zip(&self.rank.kept) {
             *v = weight * input.x[c][i];
@@ -542,7 +542,7 @@ fn orthonormalize_term(
 
 /// Z <- Q with Z = Q R (m x k, columns contiguous), Gram-Schmidt twice; dependent columns become zero, as do their rows
 /// of R.
-fn orthogonalize(m: usize, k: usize, z: &mut [f64], r: &mut [f64]) {
+pub fn orthogonalize(m: usize, k: usize, z: &mut [f64], r: &mut [f64]) {
     for c in 0..k {
         let (done, rest) = z.split_at_mut(c * m);
         let column = &mut rest[..m];

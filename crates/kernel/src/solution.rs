@@ -1,7 +1,7 @@
 //! Everything a fit reports, in the user's columns and units, read off the factorization at the optimum.
 
 use crate::covariance;
-use crate::criterion::criterion;
+use crate::criterion::{criterion, pwrss};
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
@@ -45,6 +45,14 @@ pub fn unscale_fixed(problem: &Problem, covariance: &[f64]) -> Vec<f64> {
     out
 }
 
+/// Coefficients of the user's columns from the correction to the least-squares fit in orthonormal coordinates.
+pub fn unscale_coefficients(problem: &Problem, correction: &[f64]) -> Vec<f64> {
+    let mut beta: Vec<f64> =
+        correction.iter().zip(&problem.ls_coef).map(|(b, c)| b * problem.y_scale + c).collect();
+    dense::solve_upper(problem.n_fixed(), &problem.x_scale, &mut beta);
+    beta
+}
+
 /// Inverse scale of a factor's columns (k x k upper triangular over its terms).
 fn unscale_factor(problem: &Problem, factor: usize) -> Vec<f64> {
     let f = &problem.blocks.factors[factor];
@@ -67,14 +75,10 @@ impl Solution {
         let roots = covariance::unpack(&problem.widths, theta_star);
         let factor = Factorization::new(problem, &roots)?;
         let modes = Modes::new(problem, &factor)?;
-        let p = problem.n_fixed();
-        let y2 = problem.y_scale * problem.y_scale;
-        let pwrss = factor.pwrss * y2;
+        let pwrss = pwrss(problem, &factor);
         let sigma2 = pwrss / problem.n_effective(reml);
 
-        let mut beta: Vec<f64> =
-            modes.beta.iter().zip(&problem.ls_coef).map(|(b, c)| b * problem.y_scale + c).collect();
-        dense::solve_upper(p, &problem.x_scale, &mut beta);
+        let beta = unscale_coefficients(problem, &modes.beta);
         let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, &factor));
         vcov.iter_mut().for_each(|v| *v *= sigma2);
 

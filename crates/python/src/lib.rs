@@ -2,11 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use mixwell_kernel::components::Components;
 use mixwell_kernel::covariance;
 use mixwell_kernel::error::KernelError as Error;
 use mixwell_kernel::newton::{Control, Objective};
 use mixwell_kernel::optimize::{check_parameters, optimize};
 use mixwell_kernel::problem::{FactorInput, Input, Problem as KernelProblem, TermInput};
+use mixwell_kernel::resample::{Rows, refit_many};
+use mixwell_kernel::rows::{RowInput, predictor_variances};
 use mixwell_kernel::solution::{Solution, unscale_fixed};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::create_exception;
@@ -58,6 +61,22 @@ fn not_contiguous(what: &str) -> PyErr {
     PyValueError::new_err(format!("{what} must be a contiguous array"))
 }
 
+/// Columns of a Fortran-ordered matrix.
+fn matrix_columns<'a>(x: &'a PyReadonlyArray2<'_, f64>) -> PyResult<Vec<&'a [f64]>> {
+    let (rows, p) = (x.shape()[0], x.shape()[1]);
+    if p == 0 {
+        return Ok(vec![]);
+    }
+    if rows == 0 {
+        return Ok(vec![&[]; p]);
+    }
+    if !x.is_fortran_contiguous() {
+        return Err(not_contiguous("x (Fortran order)"));
+    }
+    let flat = x.as_slice().map_err(|_| not_contiguous("x (Fortran order)"))?;
+    Ok(flat.chunks_exact(rows).collect())
+}
+
 type Codes<'py> = (PyReadonlyArray1<'py, i32>, usize);
 type Columns<'py> = (usize, Vec<PyReadonlyArray1<'py, f64>>);
 
@@ -73,10 +92,7 @@ struct Arrays<'py> {
 impl Arrays<'_> {
     fn input(&self) -> PyResult<Input<'_>> {
         let y = self.y.as_slice().map_err(|_| not_contiguous("y"))?;
-        let (rows, p) = (self.x.shape()[0], self.x.shape()[1]);
-        if !self.x.is_fortran_contiguous() && p > 0 && rows > 0 {
-            return Err(not_contiguous("x (Fortran order)"));
-        }
+        let rows = self.x.shape()[0];
         if rows != y.len() {
             return Err(to_python(&Error::Length {
                 what: "fixed-effects matrix",
@@ -84,12 +100,7 @@ impl Arrays<'_> {
                 found: rows,
             }));
         }
-        let x = if p == 0 || rows == 0 {
-            vec![]
-        } else {
-            let flat = self.x.as_slice().map_err(|_| not_contiguous("x (Fortran order)"))?;
-            flat.chunks_exact(rows).collect()
-        };
+        let x = matrix_columns(&self.x)?;
         let weights = match &self.weights {
             Some(w) => Some(w.as_slice().map_err(|_| not_contiguous("weights"))?),
             None => None,
@@ -131,12 +142,7 @@ struct Problem {
 impl Problem {
     fn to_kernel(&self, theta: &[f64]) -> Result<Vec<f64>, Error> {
         check_parameters(&self.inner, theta)?;
-        let widths = &self.inner.widths;
-        let roots = covariance::unpack(widths, theta);
-        let scaled: Vec<Vec<f64>> = (0..widths.len())
-            .map(|t| covariance::to_scaled(widths[t], &roots[t], &self.inner.term_scale[t]))
-            .collect();
-        Ok(covariance::pack(widths, &scaled))
+        Ok(covariance::theta_to_scaled(&self.inner.widths, &self.inner.term_scale, theta))
     }
 
     fn solution_dict<'py>(&self, py: Python<'py>, solution: Solution) -> PyResult<Bound<'py, PyDict>> {
@@ -197,19 +203,59 @@ impl Problem {
         self.inner.rank.kept.clone()
     }
 
-    /// Criterion and its gradient at theta (lme4's order, the user's columns).
-    fn evaluate<'py>(
+    /// The criterion's parts and their gradients at theta (lme4's order, the user's columns).
+    fn components<'py>(
         &self,
         py: Python<'py>,
         theta: PyReadonlyArray1<'py, f64>,
         reml: bool,
-    ) -> PyResult<(f64, Bound<'py, PyArray1<f64>>)> {
+    ) -> PyResult<Bound<'py, PyDict>> {
         let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
-        let (value, gradient) = detached(py, || {
+        let parts = detached(py, || {
             check_parameters(&self.inner, theta)?;
-            Objective::new(&self.inner, reml).evaluate(theta)
+            Components::new(&Objective::new(&self.inner, reml), theta)
         })?;
-        Ok((value, gradient.into_pyarray(py)))
+        let p = self.inner.n_fixed();
+        let out = PyDict::new(py);
+        out.set_item("criterion", parts.criterion)?;
+        out.set_item("log_det", parts.log_det)?;
+        out.set_item("pwrss", parts.pwrss)?;
+        out.set_item("log_det_gradient", parts.log_det_gradient.into_pyarray(py))?;
+        out.set_item("log_pwrss_gradient", parts.log_pwrss_gradient.into_pyarray(py))?;
+        out.set_item("beta", parts.beta.into_pyarray(py))?;
+        out.set_item("vcov_unscaled", array(py, parts.vcov_unscaled, &[p, p])?)?;
+        Ok(out)
+    }
+
+    /// Var(x'beta + z'(b - b-hat)) / sigma^2 of m rows: x (m x p, Fortran order), codes per factor (-1: no level),
+    /// columns per term.
+    fn predictor_variances<'py>(
+        &self,
+        py: Python<'py>,
+        theta: PyReadonlyArray1<'py, f64>,
+        x: PyReadonlyArray2<'py, f64>,
+        codes: Vec<PyReadonlyArray1<'py, i32>>,
+        columns: Vec<Vec<PyReadonlyArray1<'py, f64>>>,
+        with_fixed: bool,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
+        let codes = codes
+            .iter()
+            .map(|c| c.as_slice().map_err(|_| not_contiguous("level codes")))
+            .collect::<PyResult<Vec<_>>>()?;
+        let columns = columns
+            .iter()
+            .map(|term| {
+                term.iter()
+                    .map(|c| c.as_slice().map_err(|_| not_contiguous("random-effects column")))
+                    .collect::<PyResult<Vec<_>>>()
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let input = RowInput { n: x.shape()[0], x: matrix_columns(&x)?, codes, columns };
+        let values = detached(py, || {
+            predictor_variances(&self.inner, &self.to_kernel(theta)?, &input, with_fixed)
+        })?;
+        Ok(values.into_pyarray(py))
     }
 
     /// Estimates at theta without optimizing.
@@ -301,9 +347,92 @@ impl Problem {
     }
 }
 
+/// A design whose response can be replaced: many refits at once.
+#[pyclass(frozen, module = "mixwell._kernel")]
+struct Refitter {
+    problem: KernelProblem,
+    rows: Rows,
+}
+
+#[pymethods]
+impl Refitter {
+    /// Arguments as for `Problem`.
+    #[new]
+    #[pyo3(signature = (y, x, weights, factors, terms))]
+    fn new(
+        py: Python<'_>,
+        y: PyReadonlyArray1<'_, f64>,
+        x: PyReadonlyArray2<'_, f64>,
+        weights: Option<PyReadonlyArray1<'_, f64>>,
+        factors: Vec<Codes<'_>>,
+        terms: Vec<Columns<'_>>,
+    ) -> PyResult<Self> {
+        let arrays = Arrays { y, x, weights, factors, terms };
+        let input = arrays.input()?;
+        detached(py, || {
+            let problem = KernelProblem::new(&input)?;
+            let rows = Rows::new(&problem, &input);
+            Ok(Self { problem, rows })
+        })
+    }
+
+    /// Refits to each column of `responses` (n x m, Fortran order, offset subtracted) from `theta`: criterion (m), theta
+    /// (m x n_theta), sigma (m), beta (m x rank), converged (m); a failed refit has NaN and converged False.
+    fn refit<'py>(
+        &self,
+        py: Python<'py>,
+        responses: PyReadonlyArray2<'py, f64>,
+        theta: PyReadonlyArray1<'py, f64>,
+        reml: bool,
+        max_evaluations: usize,
+        gap_tolerance: f64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
+        let columns = matrix_columns(&responses)?;
+        if responses.shape()[0] != self.problem.n {
+            let (expected, found) = (self.problem.n, responses.shape()[0]);
+            return Err(to_python(&Error::Length { what: "responses", expected, found }));
+        }
+        let control = Control { max_evaluations, gap_tolerance, starts: 1 };
+        let flat: &[f64] = if columns.is_empty() {
+            &[]
+        } else {
+            responses.as_slice().map_err(|_| not_contiguous("responses (Fortran order)"))?
+        };
+        let refits = detached(py, || {
+            check_parameters(&self.problem, theta)?;
+            let star = covariance::theta_to_scaled(&self.problem.widths, &self.problem.term_scale, theta);
+            Ok(refit_many(&self.problem, &self.rows, flat, reml, &star, &control))
+        })?;
+        let (m, n_theta, p) = (refits.len(), self.problem.n_theta(), self.problem.n_fixed());
+        let mut criterion = vec![f64::NAN; m];
+        let mut sigma = vec![f64::NAN; m];
+        let mut thetas = vec![f64::NAN; m * n_theta];
+        let mut betas = vec![f64::NAN; m * p];
+        let mut converged = vec![false; m];
+        for (i, refit) in refits.into_iter().enumerate() {
+            if let Ok(r) = refit {
+                criterion[i] = r.criterion;
+                sigma[i] = r.sigma;
+                thetas[i * n_theta..(i + 1) * n_theta].copy_from_slice(&r.theta);
+                betas[i * p..(i + 1) * p].copy_from_slice(&r.beta);
+                converged[i] = r.converged;
+            }
+        }
+        let out = PyDict::new(py);
+        out.set_item("criterion", criterion.into_pyarray(py))?;
+        out.set_item("theta", array(py, thetas, &[m, n_theta])?)?;
+        out.set_item("sigma", sigma.into_pyarray(py))?;
+        out.set_item("beta", array(py, betas, &[m, p])?)?;
+        out.set_item("converged", converged.into_pyarray(py))?;
+        Ok(out)
+    }
+}
+
 #[pymodule]
 fn _kernel(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Problem>()?;
+    m.add_class::<Refitter>()?;
     m.add("KernelError", m.py().get_type::<KernelError>())?;
     Ok(())
 }

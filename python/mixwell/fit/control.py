@@ -16,7 +16,8 @@ class Control:
     max_evaluations
         Evaluations of the criterion with derivatives before giving up.
     gap_tolerance
-        The search stops when the Newton decrement, the expected further decrease of the criterion, falls below this.
+        The search stops when the Newton decrement, the expected further decrease of the criterion, falls
+        below this.
     starts
         Number of starting points (1 to 5); the best optimum is kept.
 

@@ -61,7 +61,8 @@ class Certificate:
     Attributes
     ----------
     converged
-        Every condition holds: stationary, nonnegative curvature on the active face, no descent off the boundary.
+        Every condition holds: stationary, nonnegative curvature on the active face, no descent off the
+        boundary.
     gap
         Newton decrement with the exact Hessian, in criterion units: how much lower the criterion could be.
     gradient_norm
@@ -91,7 +92,8 @@ class Curvature:
     hessian
         Shape (m, m): exact Hessian of the profiled criterion.
     vcov_derivative
-        Shape (m, rank, rank): derivative of the unscaled covariance of beta (vcov / sigma^2), original columns.
+        Shape (m, rank, rank): derivative of the unscaled covariance of beta (vcov / sigma^2), in the
+        original columns.
     log_pwrss_derivative
         Length m: derivative of log(pwrss).
     active

@@ -77,9 +77,7 @@ def solve(
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)
     with kernel.kernel_errors(design):
-        found = problem.optimize(
-            reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts
-        )
+        found = problem.optimize(reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts)
     kept = np.asarray(problem.kept, dtype=np.intp)
     beta = np.zeros(design.x.shape[1])
     beta[kept] = found["beta"]

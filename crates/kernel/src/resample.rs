@@ -1,0 +1,247 @@
+//! Many refits of one design with other responses, in threads, reusing the crossproducts of everything but the response.
+
+use rayon::prelude::*;
+
+use crate::blocks::group_rows;
+use crate::covariance;
+use crate::dense;
+use crate::error::KernelError;
+use crate::factor::Factorization;
+use crate::modes::Modes;
+use crate::newton::{Control, Objective, Step, minimize};
+use crate::optimize::snap;
+use crate::problem::{Input, Problem, orthogonalize};
+use crate::solution::unscale_coefficients;
+use crate::start::moment_start;
+
+/// Scaled rows in the order of the leading levels: what a new response is projected on.
+pub struct Rows {
+    order: Vec<u32>,
+    ptr: Vec<usize>,
+    root_weight: Vec<f64>,
+    /// n x p, orthonormal columns, row-major.
+    fixed: Vec<f64>,
+    /// The same after projection on the leading level's columns.
+    fixed_rest: Vec<f64>,
+    /// n x k, Q_j of the leading levels, row-major.
+    leading: Vec<f64>,
+    /// Per other factor (kernel order): codes and n x k columns, row-major.
+    others: Vec<(usize, Vec<u32>, Vec<f64>)>,
+}
+
+impl Rows {
+    pub fn new(problem: &Problem, input: &Input) -> Self {
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[0];
+        let (n, p, k) = (problem.n, problem.n_fixed(), pattern.k);
+        let codes = |f: usize| input.factors[blocks.factors[f].input].codes;
+        let (ptr, order) = group_rows(codes(pattern.factor), pattern.q);
+        let root_weight: Vec<f64> = order.iter().map(|&i| input.root_weight(i as usize)).collect();
+        let mut fixed = vec![0.0; n * p];
+        let mut row = vec![0.0; p + 1];
+        for (h, &i) in order.iter().enumerate() {
+            problem.tail_row(input, i as usize, root_weight[h], &mut row);
+            fixed[h * p..(h + 1) * p].copy_from_slice(&row[..p]);
+        }
+        let mut leading = vec![0.0; n * k];
+        let mut fixed_rest = fixed.clone();
+        let mut z: Vec<f64> = vec![];
+        let mut scratch = vec![0.0; k];
+        let mut r = vec![0.0; k * k];
+        for j in 0..pattern.q {
+            let rows = ptr[j]..ptr[j + 1];
+            let m = rows.len();
+            z.resize(m * k, 0.0);
+            for (h, at) in rows.clone().enumerate() {
+                problem.random_row(
+                    input,
+                    pattern.factor,
+                    order[at] as usize,
+                    root_weight[at],
+                    &mut scratch,
+                );
+                for c in 0..k {
+                    z[h + c * m] = scratch[c];
+                }
+            }
+            r.fill(0.0);
+            orthogonalize(m, k, &mut z, &mut r);
+            for (h, at) in rows.clone().enumerate() {
+                for c in 0..k {
+                    leading[at * k + c] = z[h + c * m];
+                }
+            }
+            for t in 0..p {
+                for _ in 0..2 {
+                    for c in 0..k {
+                        let s: f64 =
+                            rows.clone().map(|at| leading[at * k + c] * fixed_rest[at * p + t]).sum();
+                        for at in rows.clone() {
+                            fixed_rest[at * p + t] -= s * leading[at * k + c];
+                        }
+                    }
+                }
+            }
+        }
+        let others = (0..blocks.factors.len())
+            .filter(|&f| f != pattern.factor)
+            .map(|f| {
+                let kf = blocks.factors[f].k;
+                let mut columns = vec![0.0; n * kf];
+                for (h, &i) in order.iter().enumerate() {
+                    let out = &mut columns[h * kf..(h + 1) * kf];
+                    problem.random_row(input, f, i as usize, root_weight[h], out);
+                }
+                (f, order.iter().map(|&i| codes(f)[i as usize] as u32).collect(), columns)
+            })
+            .collect();
+        Self { order, ptr, root_weight, fixed, fixed_rest, leading, others }
+    }
+
+    /// Replaces the response in a problem: every crossproduct that involves y.
+    pub fn respond(&self, problem: &mut Problem, y: &[f64]) -> Result<(), KernelError> {
+        let (n, p) = (problem.n, problem.n_fixed());
+        if y.len() != n {
+            return Err(KernelError::Length { what: "response", expected: n, found: y.len() });
+        }
+        if let Some(index) = y.iter().position(|v| !v.is_finite()) {
+            return Err(KernelError::NotFinite { what: "response", index });
+        }
+        let mut rest: Vec<f64> =
+            self.order.iter().zip(&self.root_weight).map(|(&i, w)| w * y[i as usize]).collect();
+        let norm = dense::dot_long(&rest, &rest).sqrt();
+        let mut coef = vec![0.0; p];
+        for _ in 0..2 {
+            let mut step = vec![0.0; p];
+            for (row, &v) in self.fixed.chunks_exact(p.max(1)).zip(&rest) {
+                dense::axpy(v, row, &mut step);
+            }
+            for (row, v) in self.fixed.chunks_exact(p.max(1)).zip(rest.iter_mut()) {
+                *v -= dense::dot(row, &step);
+            }
+            dense::axpy(1.0, &step, &mut coef);
+        }
+        let residual = dense::dot_long(&rest, &rest).sqrt();
+        if residual <= 1e-14 * norm {
+            return Err(KernelError::PerfectFit);
+        }
+        problem.y_scale = residual / (n as f64).sqrt();
+        problem.ls_coef = coef;
+        rest.iter_mut().for_each(|v| *v /= problem.y_scale);
+
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[0];
+        let (k, width) = (pattern.k, blocks.tail);
+        for j in 0..pattern.q {
+            let rows = self.ptr[j]..self.ptr[j + 1];
+            let at = (pattern.start(j) + pattern.rows(j) - 1) * k;
+            let target = &mut problem.panels[0].panel[at..at + k];
+            target.fill(0.0);
+            for _ in 0..2 {
+                let mut step = vec![0.0; k];
+                for h in rows.clone() {
+                    dense::axpy(rest[h], &self.leading[h * k..(h + 1) * k], &mut step);
+                }
+                for h in rows.clone() {
+                    rest[h] -= dense::dot(&self.leading[h * k..(h + 1) * k], &step);
+                }
+                dense::axpy(1.0, &step, target);
+            }
+        }
+        let mut cross = vec![0.0; p];
+        for (row, &v) in self.fixed_rest.chunks_exact(p.max(1)).zip(&rest) {
+            dense::axpy(v, row, &mut cross);
+        }
+        for (t, &v) in cross.iter().enumerate() {
+            problem.tail[p + t * width] = v;
+            problem.tail[t + p * width] = v;
+        }
+        problem.tail[p + p * width] = dense::dot_long(&rest, &rest);
+        problem.border[p * blocks.core_dim..].fill(0.0);
+        for (f, codes, columns) in &self.others {
+            let kf = blocks.factors[*f].k;
+            if let Some(&(_, offset)) = blocks.core.iter().find(|c| c.0 == *f) {
+                for ((&code, row), &v) in codes.iter().zip(columns.chunks_exact(kf)).zip(&rest) {
+                    let at = p * blocks.core_dim + offset + code as usize * kf;
+                    dense::axpy(v, row, &mut problem.border[at..at + kf]);
+                }
+            } else if let Some(e) = blocks.eliminated.iter().position(|e| e.factor == *f) {
+                let above = &blocks.eliminated[e];
+                let panel = &mut problem.panels[e].panel;
+                for l in 0..above.q {
+                    let at = (above.start(l) + above.rows(l) - 1) * kf;
+                    panel[at..at + kf].fill(0.0);
+                }
+                for ((&code, row), &v) in codes.iter().zip(columns.chunks_exact(kf)).zip(&rest) {
+                    let l = code as usize;
+                    let at = (above.start(l) + above.rows(l) - 1) * kf;
+                    dense::axpy(v, row, &mut panel[at..at + kf]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a refit returns.
+#[derive(Clone, Debug)]
+pub struct Refit {
+    pub criterion: f64,
+    /// lme4's order, user's columns.
+    pub theta: Vec<f64>,
+    pub sigma: f64,
+    pub beta: Vec<f64>,
+    /// The Newton decrement fell below the tolerance.
+    pub converged: bool,
+}
+
+/// Refits the model to each response (columns of length n), in threads. `start` in kernel coordinates.
+pub fn refit_many(
+    problem: &Problem,
+    rows: &Rows,
+    responses: &[f64],
+    reml: bool,
+    start: &[f64],
+    control: &Control,
+) -> Vec<Result<Refit, KernelError>> {
+    let regular = covariance::unpack(&problem.widths, start)
+        .iter()
+        .zip(&problem.widths)
+        .all(|(t, &k)| (0..k).all(|i| t[i + i * k] != 0.0));
+    responses
+        .par_chunks(problem.n)
+        .map_init(
+            || problem.clone(),
+            |local, y| {
+                rows.respond(local, y)?;
+                // a singular start would hide descent directions: moments instead
+                let from = if regular { start.to_vec() } else { moment_start(local)? };
+                refit(local, reml, &from, control)
+            },
+        )
+        .collect()
+}
+
+fn refit(problem: &Problem, reml: bool, start: &[f64], control: &Control) -> Result<Refit, KernelError> {
+    let objective = Objective::new(problem, reml);
+    let mut trace = vec![];
+    let all = vec![true; start.len()];
+    let point = minimize(&objective, start, &all, control, Step::Start, &mut trace)?;
+    let point = snap(&objective, point, control, &mut trace)?;
+    let converged = trace
+        .iter()
+        .rev()
+        .find(|t| t.decrement.is_finite())
+        .is_some_and(|t| t.decrement <= control.gap_tolerance.max(1e-7));
+    let roots = covariance::unpack(&problem.widths, &point.theta);
+    let factor = Factorization::new(problem, &roots)?;
+    let modes = Modes::new(problem, &factor)?;
+    let pwrss = crate::criterion::pwrss(problem, &factor);
+    Ok(Refit {
+        criterion: point.criterion,
+        theta: covariance::theta_to_original(&problem.widths, &problem.term_scale, &point.theta),
+        sigma: (pwrss / problem.n_effective(reml)).sqrt(),
+        beta: unscale_coefficients(problem, &modes.beta),
+        converged,
+    })
+}

@@ -1,0 +1,231 @@
+//! Variances of linear predictors x'beta + z'(b - b-hat) for arbitrary rows: leverages of the data's own rows, standard
+//! errors of predictions.
+
+use crate::core;
+use crate::covariance;
+use crate::dense;
+use crate::error::KernelError;
+use crate::factor::Factorization;
+use crate::problem::Problem;
+
+/// Rows handed in: fixed-effects columns as in the problem's input, and per factor a level (-1: none) and columns.
+pub struct RowInput<'a> {
+    pub n: usize,
+    pub x: Vec<&'a [f64]>,
+    /// Per factor in the caller's order.
+    pub codes: Vec<&'a [i32]>,
+    /// Per term its k columns.
+    pub columns: Vec<Vec<&'a [f64]>>,
+}
+
+/// Rows solved at a time.
+const BATCH: usize = 256;
+
+/// Var(x'beta + z'(b - b-hat)) / sigma^2 for each row: |L^-1 [T'z; x]|^2 (levels below zero contribute nothing).
+/// `with_fixed = false` holds the fixed effects known.
+pub fn predictor_variances(
+    problem: &Problem,
+    theta_star: &[f64],
+    input: &RowInput,
+    with_fixed: bool,
+) -> Result<Vec<f64>, KernelError> {
+    let blocks = &problem.blocks;
+    let roots = covariance::unpack(&problem.widths, theta_star);
+    let factor = Factorization::new(problem, &roots)?;
+    check(problem, input)?;
+    let p = problem.n_fixed();
+    let (dim, width) = (blocks.core_dim, blocks.tail);
+    let mut tail = vec![0.0; p * p];
+    for c in 0..p {
+        for r in c..p {
+            tail[r + c * p] = factor.tail[r + c * width];
+        }
+    }
+    let mut out = vec![0.0; input.n];
+    let mut core_rhs = vec![];
+    let mut fixed_rhs = vec![];
+    for first in (0..input.n).step_by(BATCH) {
+        let batch = first..(first + BATCH).min(input.n);
+        let m = batch.len();
+        core_rhs.clear();
+        core_rhs.resize(dim * m, 0.0);
+        fixed_rhs.clear();
+        fixed_rhs.resize(p * m, 0.0);
+        for (h, i) in batch.clone().enumerate() {
+            let fixed = &mut fixed_rhs[h * p..(h + 1) * p];
+            if with_fixed {
+                for (v, &c) in fixed.iter_mut().zip(&problem.rank.kept) {
+                    *v = input.x[c][i];
+                }
+                dense::solve_row_upper(p, &problem.x_scale, fixed);
+            }
+            out[i] = eliminate(problem, &factor, input, i, &mut core_rhs[h * dim..(h + 1) * dim], fixed);
+        }
+        core::apply_blocks(blocks, &factor.roots, true, &mut core_rhs, m);
+        factor.core.forward(&mut core_rhs, m);
+        let mut explained = vec![0.0; p * m];
+        if with_fixed {
+            dense::multiply_transposed(p, dim, m, &factor.border[..p * dim], &core_rhs, &mut explained);
+            for (v, e) in fixed_rhs.iter_mut().zip(&explained) {
+                *v -= e;
+            }
+            dense::forward(p, &tail, &mut fixed_rhs, m);
+        }
+        for (h, i) in batch.enumerate() {
+            let core = &core_rhs[h * dim..(h + 1) * dim];
+            out[i] += dense::dot_long(core, core);
+            if with_fixed {
+                let fixed = &fixed_rhs[h * p..(h + 1) * p];
+                out[i] += dense::dot(fixed, fixed);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn check(problem: &Problem, input: &RowInput) -> Result<(), KernelError> {
+    let length = |what, found| {
+        if found == input.n { Ok(()) } else { Err(KernelError::Length { what, expected: input.n, found }) }
+    };
+    if input.x.len() != problem.p {
+        return Err(KernelError::Length {
+            what: "columns of x",
+            expected: problem.p,
+            found: input.x.len(),
+        });
+    }
+    input.x.iter().try_for_each(|c| length("fixed-effects column", c.len()))?;
+    let counts = [
+        ("factors", problem.blocks.factors.len(), input.codes.len()),
+        ("terms", problem.widths.len(), input.columns.len()),
+    ];
+    for (what, expected, found) in counts {
+        if expected != found {
+            return Err(KernelError::Length { what, expected, found });
+        }
+    }
+    for f in &problem.blocks.factors {
+        let codes = input.codes[f.input];
+        length("level codes", codes.len())?;
+        if let Some(index) = codes.iter().position(|&c| c >= f.q as i32) {
+            let code = i64::from(codes[index]);
+            return Err(KernelError::LevelCode { factor: f.input, index, code, n_levels: f.q });
+        }
+    }
+    for (term, columns) in input.columns.iter().enumerate() {
+        if columns.len() != problem.widths[term] {
+            return Err(KernelError::Length {
+                what: "random-effects columns",
+                expected: problem.widths[term],
+                found: columns.len(),
+            });
+        }
+        columns.iter().try_for_each(|c| length("random-effects column", c.len()))?;
+    }
+    Ok(())
+}
+
+/// Forward elimination of one row through the eliminated factors: adds to the core's and the fixed effects' right-hand
+/// sides (the core's not yet multiplied by T') and returns the variance explained so far.
+fn eliminate(
+    problem: &Problem,
+    factor: &Factorization,
+    input: &RowInput,
+    i: usize,
+    core_rhs: &mut [f64],
+    fixed_rhs: &mut [f64],
+) -> f64 {
+    let blocks = &problem.blocks;
+    let mut variance = 0.0;
+    // right-hand sides of eliminated factors, by level: own z plus what earlier eliminations add
+    let mut pending: Vec<Vec<(usize, Vec<f64>)>> = vec![vec![]; blocks.eliminated.len()];
+    for (e, pattern) in blocks.eliminated.iter().enumerate() {
+        if let Some((level, z)) = random_part(problem, input, pattern.factor, i) {
+            pending[e].push((level, z));
+        }
+    }
+    for &(f, offset) in &blocks.core {
+        if let Some((level, z)) = random_part(problem, input, f, i) {
+            let at = offset + level * z.len();
+            dense::axpy(1.0, &z, &mut core_rhs[at..at + z.len()]);
+        }
+    }
+    for e in 0..blocks.eliminated.len() {
+        let pattern = &blocks.eliminated[e];
+        let k = pattern.k;
+        let root = &factor.roots[pattern.factor];
+        // one entry per level
+        let mut entries = std::mem::take(&mut pending[e]);
+        entries.sort_by_key(|entry| entry.0);
+        let mut merged: Vec<(usize, Vec<f64>)> = vec![];
+        for (level, z) in entries {
+            match merged.last_mut() {
+                Some(last) if last.0 == level => dense::axpy(1.0, &z, &mut last.1),
+                _ => merged.push((level, z)),
+            }
+        }
+        for (j, z) in merged {
+            let mut scaled = vec![0.0; k];
+            dense::matvec_transposed_small(k, root, &z, &mut scaled);
+            let start = pattern.start(j);
+            let block = j * k * k..(j + 1) * k * k;
+            let (rows, weights) = if e == 0 {
+                // M = N'N + I: z'T M^-1 T'z = |T'z|^2 - |L^-1 N T'z|^2, and c'G N T'z for the rest
+                let mut n = vec![0.0; k * k];
+                dense::multiply_small(k, k, k, &problem.panels[0].diag[block.clone()], root, &mut n);
+                let mut m = vec![0.0; k * k];
+                dense::multiply_transposed_small(k, k, k, &n, &n, &mut m);
+                for a in 0..k {
+                    m[a + a * k] += 1.0;
+                }
+                let mut solved = scaled.clone();
+                if dense::cholesky_small(k, &mut m).is_ok() {
+                    dense::forward_small(k, &m, &mut solved);
+                    variance += dense::dot(&solved, &solved);
+                }
+                let mut v = vec![0.0; k];
+                dense::matvec_small(k, &n, &scaled, &mut v);
+                dense::forward_small(k, &factor.leading.chol[block], &mut v);
+                (&factor.leading.panel, v)
+            } else {
+                let this = &factor.later[e - 1];
+                dense::forward_small(k, &this.chol[block], &mut scaled);
+                variance += dense::dot(&scaled, &scaled);
+                (&this.panel, scaled)
+            };
+            let row = |r: usize| &rows[(start + r) * k..(start + r + 1) * k];
+            for parent in &pattern.parents {
+                let kp = blocks.eliminated[parent.elim].k;
+                let add: Vec<f64> =
+                    (0..kp).map(|a| -dense::dot(row(parent.first_row + a), &weights)).collect();
+                pending[parent.elim].push((parent.level[j] as usize, add));
+            }
+            let core = pattern.core(j);
+            for (c, &at) in core.iter().enumerate() {
+                core_rhs[at as usize] -= dense::dot(row(pattern.parent_rows + c), &weights);
+            }
+            let tail_start = pattern.parent_rows + core.len();
+            for (t, v) in fixed_rhs.iter_mut().enumerate() {
+                *v -= dense::dot(row(tail_start + t), &weights);
+            }
+        }
+    }
+    variance
+}
+
+/// Level and scaled random columns of row `i` for one factor; None for an unseen level.
+fn random_part(problem: &Problem, input: &RowInput, f: usize, i: usize) -> Option<(usize, Vec<f64>)> {
+    let info = &problem.blocks.factors[f];
+    let code = input.codes[info.input][i];
+    let level = usize::try_from(code).ok()?;
+    let mut z = vec![0.0; info.k];
+    for &(term, offset) in &info.terms {
+        let k = problem.widths[term];
+        let part = &mut z[offset..offset + k];
+        for (v, column) in part.iter_mut().zip(&input.columns[term]) {
+            *v = column[i];
+        }
+        dense::solve_row_upper(k, &problem.term_scale[term], part);
+    }
+    Some((level, z))
+}
