@@ -318,7 +318,7 @@ def test_display_width_counts_wide_and_combining_characters() -> None:
     assert display_width("窝仔") == 4
 
 
-@pytest.mark.parametrize("width", range(3, 30))
+@pytest.mark.parametrize("width", range(4, 30))
 def test_shortened_and_folded_texts_keep_their_width(width: int) -> None:
     text = "处理[高剂量]:sex[Female]:weight_at_birth"
     assert display_width(shorten(text, width)) <= width
@@ -327,6 +327,14 @@ def test_shortened_and_folded_texts_keep_their_width(width: int) -> None:
     assert max(map(display_width, pieces)) <= width
     lines = wrap("one two three " + text, indent="  ", width=width)
     assert max(map(display_width, lines)) <= width
+
+
+def test_formula_without_blanks_breaks_at_operators() -> None:
+    formula = "y~" + "+".join(f"predictor_{i}" for i in range(12)) + "+(1|group)"
+    lines = wrap(f"Formula: {formula}", indent="    ", breaks="~+*/|")
+    assert len(lines) == 3
+    assert all(line.endswith("+") for line in lines[:-1])
+    assert "".join(line.strip() for line in lines) == f"Formula: {formula}"
 
 
 def test_abbreviations_are_distinct() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -62,25 +62,32 @@ def fold(text: str, width: int) -> list[str]:
     return pieces
 
 
-def wrap(text: str, *, indent: str = "", width: int = WIDTH) -> list[str]:
-    """Break a sentence at blanks into lines of at most ``width`` columns; all but the first are indented."""
+def wrap(text: str, *, indent: str = "", breaks: str = "", width: int = WIDTH) -> list[str]:
+    """Break a text at blanks into lines of at most ``width`` columns; all but the first are indented.
+
+    Words too long for a line are broken after the characters ``breaks``, if that does not help anywhere.
+
+    >>> wrap("weight~treatment*sex+litter_size", indent="  ", breaks="~+*", width=20)
+    ['weight~treatment*', '  sex+litter_size']
+    """
+    pieces: list[str] = []
+    for word in text.split(" "):
+        parts = [word]
+        if breaks and display_width(indent + word) > width:
+            parts = re.findall(f"[^{re.escape(breaks)}]*[{re.escape(breaks)}]?", word)
+        pieces += [f" {parts[0]}" if pieces else parts[0], *(part for part in parts[1:] if part)]
     lines: list[str] = []
     line = ""
-    for word in text.split(" "):
-        candidate = f"{line} {word}" if line.strip() else line + word
-        if display_width(candidate) <= width:
-            line = candidate
+    for piece in pieces:
+        if display_width(line + piece) <= width:
+            line += piece
             continue
         if line.strip():
             lines.append(line)
-        *full, line = fold(indent + word, width)
-        lines += full
+        *full, rest = fold(piece.lstrip(), width - display_width(indent))
+        lines += [indent + part for part in full]
+        line = indent + rest
     return [*lines, line]
-
-
-def paragraph(text: str, *, indent: str = "") -> str:
-    """A sentence as lines of the page."""
-    return "\n".join(wrap(textwrap.dedent(text).strip(), indent=indent))
 
 
 def number(value: float, digits: int = 4) -> str:

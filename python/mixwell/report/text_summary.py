@@ -109,7 +109,7 @@ def fixed_table(fixed: FixedEffects) -> list[str]:
 
 def to_text(content: SummaryContent) -> str:
     """Lines of at most 79 columns, in lme4's order."""
-    lines = [content.title, *wrap(f"Formula: {content.formula}", indent="    "), ""]
+    lines = [content.title, *wrap(f"Formula: {content.formula}", indent="    ", breaks="~+*/|"), ""]
     if len(content.criteria) == 1:
         lines.append(f"{content.criteria[0][0]} at convergence: {criterion_cells(content)[0]}")
     else:
