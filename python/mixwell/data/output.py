@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
@@ -51,6 +53,34 @@ def frame(
         whole = columns if labels is None else {labels[0]: labels[1], **columns}
         return cast("pl.DataFrame", to_native(whole, "polars"))
     return pd.DataFrame(dict(columns), index=None if labels is None else pd.Index(labels[1], name=labels[0]))
+
+
+class NotedFrame(pd.DataFrame):
+    """A data frame with a remark, ``note``, that is printed below it."""
+
+    _metadata = ["note"]  # noqa: RUF012 (pandas' own way to declare attributes)
+    note: str
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        text = self.to_string(line_width=79, na_rep="", float_format=lambda value: f"{value:.6g}")
+        return f"{text}\n\n{textwrap.fill(self.note, 79)}" if self.note else text
+
+    def _repr_html_(self) -> str:
+        table = self.to_html(na_rep="", border=0)
+        return f"{table}<p>{html.escape(self.note)}</p>" if self.note else table
+
+
+def noted_frame(at: Origin, columns: Mapping[str, Values], note: str) -> NativeFrame:
+    """A frame of columns with a remark; polars frames have no place for one."""
+    if at.kind == "polars":
+        return frame(at, columns)
+    out = NotedFrame(dict(columns))
+    out.note = note
+    return out
 
 
 def square_frame(at: Origin, values: NDArray[np.float64], names: Sequence[str]) -> NativeFrame:

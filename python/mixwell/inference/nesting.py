@@ -1,0 +1,146 @@
+"""Whether the mean and the covariance matrices of one design are among those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixwell.design.record import Design, GroupingFactor
+from mixwell.fit.record import Fit
+
+FloatArray = NDArray[np.float64]
+
+# A column counts as lying in a span when this share of its length at most lies outside.
+OUTSIDE = 1e-8
+
+
+def coefficients_in_span(basis: FloatArray, columns: FloatArray) -> FloatArray | None:
+    """A with ``columns = basis @ A``, or None where a column is not in the span.
+
+    Shapes (n, k), (n, m) -> (k, m).
+    """
+    if columns.shape[1] == 0:
+        return np.zeros((basis.shape[1], 0))
+    if basis.shape[1] == 0:
+        return None if np.any(columns) else np.zeros((0, columns.shape[1]))
+    scale = np.linalg.norm(basis, axis=0)
+    scale[scale == 0] = 1.0
+    found, *_ = np.linalg.lstsq(basis / scale, columns, rcond=None)
+    a: FloatArray = found / scale[:, None]
+    outside = np.linalg.norm(columns - basis @ a, axis=0)
+    return a if np.all(outside <= OUTSIDE * np.linalg.norm(columns, axis=0)) else None
+
+
+def same_partition(a: GroupingFactor, b: GroupingFactor) -> bool:
+    """Whether two factors group the rows alike, whatever their levels are called."""
+    if a is b:
+        return True
+    if a.n_levels != b.n_levels:
+        return False
+    pairs = a.codes.astype(np.int64) * b.n_levels + b.codes
+    return len(np.unique(pairs)) == a.n_levels
+
+
+def mean_is_nested(small: Design, small_fit: Fit, large: Design, large_fit: Fit) -> bool:
+    """Whether every mean X beta + offset of the small model is one of the large model."""
+    basis = large.x[:, large_fit.kept]
+    columns = small.x[:, small_fit.kept]
+    if small.offset is not None or large.offset is not None:
+        zero = np.zeros(small.n_obs)
+        a = zero if small.offset is None else small.offset
+        b = zero if large.offset is None else large.offset
+        if not np.array_equal(a, b):
+            columns = np.column_stack([columns, a - b])
+    return coefficients_in_span(basis, columns) is not None
+
+
+def same_columns(a: Design, a_fit: Fit, b: Design, b_fit: Fit) -> bool:
+    """Whether two fixed parts have the same columns, up to their order: REML criteria are then comparable."""
+    if a.x is not b.x or len(a_fit.kept) != len(b_fit.kept):
+        one, other = a.x[:, a_fit.kept], b.x[:, b_fit.kept]
+        if one.shape != other.shape:
+            return False
+        if not np.array_equal(one[:, np.lexsort(one)], other[:, np.lexsort(other)]):
+            return False
+    if a.offset is None or b.offset is None:
+        return a.offset is None and b.offset is None
+    return np.array_equal(a.offset, b.offset)
+
+
+def term_columns(design: Design, term: int) -> FloatArray:
+    """The k columns of a random term, shape (n, k)."""
+    return np.column_stack(design.terms[term].columns)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomNesting:
+    """How the random terms of a small model lie within those of a large one.
+
+    Attributes
+    ----------
+    within
+        Per term of the small model, the term of the large one that holds it.
+    maps
+        Per term of the small model, A of shape (k large, k small): its columns are Z_large A.
+    free
+        Per term of the large model, shape (k, m): orthonormal basis of the combinations to which the small
+        model gives zero variance. m of them are tested against their boundary.
+    """
+
+    within: tuple[int, ...]
+    maps: tuple[FloatArray, ...]
+    free: tuple[FloatArray, ...]
+
+    @property
+    def n_boundary(self) -> tuple[int, ...]:
+        """Per term of the large model, how many variances are zero under the small one."""
+        return tuple(basis.shape[1] for basis in self.free)
+
+    def embedded(self, covariances: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
+        """Covariance matrices of the small model's terms as ones of the large model's terms."""
+        out = [np.zeros((len(basis), len(basis))) for basis in self.free]
+        for term, a, covariance in zip(self.within, self.maps, covariances, strict=True):
+            out[term] += a @ covariance @ a.T
+        return tuple(out)
+
+
+def random_nesting(small: Design, large: Design) -> RandomNesting | None:
+    """Match the random terms of two designs of the same rows; None where one of the small model fits nowhere.
+
+    A term lies within another of the same grouping if its columns are combinations of the other's.
+    """
+    within, maps = [], []
+    for i, term in enumerate(small.terms):
+        z = term_columns(small, i)
+        found = None
+        by_size = sorted(range(len(large.terms)), key=lambda j: len(large.terms[j].names))
+        for j in by_size:
+            if not same_partition(small.factors[term.factor], large.factors[large.terms[j].factor]):
+                continue
+            a = coefficients_in_span(term_columns(large, j), z)
+            if a is not None:
+                found = (j, a)
+                break
+        if found is None:
+            return None
+        within.append(found[0])
+        maps.append(found[1])
+    free = []
+    for j, term in enumerate(large.terms):
+        k = len(term.names)
+        taken = [a for a, host in zip(maps, within, strict=True) if host == j]
+        free.append(_complement(np.column_stack(taken) if taken else np.zeros((k, 0))))
+    return RandomNesting(tuple(within), tuple(maps), tuple(free))
+
+
+def _complement(columns: FloatArray) -> FloatArray:
+    """Orthonormal basis of what is orthogonal to some columns, shape (k, k - rank)."""
+    k = len(columns)
+    if columns.shape[1] == 0:
+        return np.eye(k)
+    u, s, _ = np.linalg.svd(columns, full_matrices=True)
+    rank = int(np.sum(s > 1e-9 * s[0])) if len(s) and s[0] > 0 else 0
+    return u[:, rank:]

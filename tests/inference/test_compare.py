@@ -1,0 +1,261 @@
+"""Comparison of models: nesting, refits, refusals, boundary p-values."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy.special import chdtrc
+
+import mixwell as mw
+from mixwell.inference.chi_bar import boundary_p_value
+from mixwell.inference.information import covariance_information
+from mixwell.inference.nesting import random_nesting
+from small_models import FITS, fitted, grouped
+
+
+def quiet(formula: str, data: Any = None, **options: Any) -> mw.LmerResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mw.lmer(formula, grouped() if data is None else data, **options)
+
+
+# ---- mw.anova
+
+
+def test_reml_criteria_are_compared_where_the_fixed_parts_agree() -> None:
+    small, large = quiet("y ~ x + arm + (1 | g)"), quiet("y ~ x + arm + (x | g)")
+    table = mw.anova(large, small)
+    assert table["method"].tolist() == ["REML", "REML"]
+    assert table["npar"].tolist() == [6, 8]
+    assert table["lrt"].iloc[1] == pytest.approx(small.criterion - large.criterion, abs=1e-12)
+    lrt = table["lrt"].iloc[1]
+    assert table["p_value"].iloc[1] == pytest.approx((chdtrc(1, lrt) + chdtrc(2, lrt)) / 2, rel=1e-12)
+    assert table["p_naive"].iloc[1] == pytest.approx(chdtrc(2, lrt), rel=1e-12)
+
+
+def test_reml_fits_are_refitted_by_ml_where_the_fixed_parts_differ() -> None:
+    small, large = quiet("y ~ x + (x | g)"), quiet("y ~ x * arm + (x | g)")
+    table = mw.anova(small, large)
+    by_ml = [quiet(fit.formula, reml=False) for fit in (small, large)]
+    assert table["method"].tolist() == ["ML (refitted)"] * 2
+    assert "refitted by maximum likelihood" in table.note
+    np.testing.assert_allclose(table["deviance"], [fit.criterion for fit in by_ml], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(table["bic"], [fit.bic for fit in by_ml], rtol=0, atol=1e-7)
+    assert table["p_value"].iloc[1] == table["p_naive"].iloc[1]
+
+
+def test_one_ml_fit_among_reml_fits_makes_all_ml() -> None:
+    table = mw.anova(quiet("y ~ x + (1 | g)"), quiet("y ~ x + (x | g)", reml=False))
+    assert table["method"].tolist() == ["ML (refitted)", "ML"]
+
+
+def test_order_of_models_and_coding_of_factors_do_not_matter() -> None:
+    small = quiet("y ~ x + (1 | g)", reml=False)
+    for coding in ("treatment", "sum", "helmert"):
+        large = quiet("y ~ x * arm + (1 | g)", reml=False, contrasts={"arm": coding})
+        for order in ((small, large), (large, small)):
+            row = mw.anova(*order).iloc[1]
+            assert row["df"] == 4
+            assert row["lrt"] == pytest.approx(small.criterion - large.criterion, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("y ~ x + (1 | g)", "y ~ arm + (1 | g)"),
+        ("y ~ x + (1 | g)", "y ~ x + (1 | h) + (0 + x | h)"),
+        ("y ~ x + (0 + x | g)", "y ~ arm + (x | h) + (x | g)"),
+        ("y ~ x + (0 + arm | g)", "y ~ x + o + (x | g)"),
+        ("y ~ x + (1 | g)", "y ~ x + (1 | h)"),
+    ],
+)
+def test_models_that_are_not_nested_get_criteria_only(one: str, other: str) -> None:
+    fits = quiet(one, reml=False), quiet(other, reml=False)
+    table = mw.anova(*fits)
+    assert table[["lrt", "df", "p_value", "p_naive"]].isna().all(axis=None)
+    assert table[["aic", "aicc", "bic"]].notna().all(axis=None)
+    assert "Not nested" in table.note
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "n_boundary"),
+    [
+        ("(1 | g)", "(x | g)", (1,)),
+        ("(0 + x | g)", "(x | g)", (1,)),
+        ("(1 | g) + (0 + x | g)", "(x | g)", (0,)),
+        ("(x || g)", "(x | g)", (0,)),
+        ("(1 | g)", "(0 + arm | g)", (2,)),
+        ("(1 | g)", "(arm | g)", (2,)),
+        ("(1 | g)", "(1 | g) + (1 | h)", (0, 1)),
+        ("(1 | h)", "(x | g) + (1 | h)", (2, 0)),
+        ("(1 | g)", "(x + arm | g)", (3,)),
+    ],
+)
+def test_variances_on_the_boundary_are_counted(small: str, large: str, n_boundary: tuple[int, ...]) -> None:
+    fits = [quiet(f"y ~ x + {random}", reml=False) for random in (small, large)]
+    nesting = random_nesting(fits[0].design, fits[1].design)
+    assert nesting is not None
+    assert nesting.n_boundary == n_boundary
+    assert random_nesting(fits[1].design, fits[0].design) is None
+    # The covariance of the rows is the same, written with either model's columns.
+    covariances = nesting.embedded(fits[0].fit.term_cov)
+    for term, covariance in enumerate(covariances):
+        host = fits[1].design.terms[term]
+        z = np.column_stack(host.columns)
+        parts = [i for i, j in enumerate(nesting.within) if j == term]
+        expected = np.zeros((len(z), len(z)))
+        for i in parts:
+            own = np.column_stack(fits[0].design.terms[i].columns)
+            expected += own @ fits[0].fit.term_cov[i] @ own.T
+        np.testing.assert_allclose(z @ covariance @ z.T, expected, atol=1e-9 * (1 + abs(expected).max()))
+
+
+def test_identical_models_in_other_columns_are_not_tested() -> None:
+    table = mw.anova(quiet("y ~ x + (0 + arm | g)"), quiet("y ~ x + (arm | g)"))
+    assert table["deviance"].iloc[0] == pytest.approx(table["deviance"].iloc[1], abs=1e-7)
+    assert np.isnan(table["p_value"].iloc[1])
+
+
+def test_offsets_and_weights_count() -> None:
+    plain = quiet("y ~ arm + (1 | g)", reml=False)
+    with_offset = quiet("y ~ arm + x + (1 | g)", reml=False, offset="o")
+    assert np.isnan(mw.anova(plain, with_offset)["p_value"].iloc[1])
+    # An offset that is a column of the large model does nest the small one.
+    as_column = quiet("y ~ arm + o + (1 | g)", reml=False)
+    fixed_slope = quiet("y ~ arm + (1 | g)", reml=False, offset="o")
+    assert mw.anova(fixed_slope, as_column)["df"].iloc[1] == 1
+    weighted = quiet("y ~ arm + x + (1 | g)", reml=False, weights="w")
+    assert np.isnan(mw.anova(plain, weighted)["p_value"].iloc[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.iloc[:-3], "90 and 87 rows"),
+        (lambda d: d.assign(y=d["y"] + (np.arange(90) < 4)), "differs in 4 of 90 rows"),
+        (lambda d: d.assign(x=d["x"].where(np.arange(90) > 1)), r"90 and 88 rows \(missing values in x: 2\)"),
+    ],
+)
+def test_different_data_are_refused(change: Any, message: str) -> None:
+    data = grouped()
+    with pytest.raises(mw.DataError, match=message):
+        mw.anova(quiet("y ~ x + (1 | g)", data), quiet("y ~ x + (x | g)", change(data)))
+
+
+def test_different_responses_are_refused() -> None:
+    with pytest.raises(mw.DataError, match=r"responses are y and I\(y"):
+        mw.anova(quiet("y ~ x + (1 | g)"), quiet("I(y / 2) ~ x + (x | g)"))
+
+
+def test_what_is_no_fit_is_refused() -> None:
+    with pytest.raises(mw.DataError, match="2 or more"):
+        mw.anova(fitted("slopes"))
+    with pytest.raises(mw.DataError, match="one is a str"):
+        mw.anova(fitted("slopes"), "y ~ x")  # type: ignore[arg-type]
+    with pytest.raises(mw.DataError, match="2 models and 1 names"):
+        mw.anova(fitted("slopes"), fitted("slopes"), names=["a"])
+
+
+# ---- mw.compare
+
+
+def test_compare_holds_every_criterion_and_weights_sum_to_one() -> None:
+    fits = {name: quiet(f"y ~ {name} + (1 | g)", reml=False) for name in ("1", "x", "arm", "x + arm")}
+    table = mw.compare(fits)
+    assert table["model"].tolist() == list(fits)
+    for column in ("aic", "aicc", "bic", "criterion"):
+        np.testing.assert_allclose(table[column], [getattr(fit, column) for fit in fits.values()], rtol=1e-12)
+    assert table["weight"].sum() == pytest.approx(1, abs=1e-12)
+    ratio = math.exp((table["aic"].iloc[0] - table["aic"].iloc[1]) / 2)
+    assert table["weight"].iloc[1] / table["weight"].iloc[0] == pytest.approx(ratio, rel=1e-9)
+    assert table["against"].isna().tolist() == [True, False, False, False]
+    assert table["against"].tolist()[1:] == ["1", "1", "arm"]
+    assert table["df"].tolist()[1:] == [1, 2, 1]
+    assert "AIC" in table.note
+    assert table.note in str(table).replace("\n", " ")
+
+
+def test_polars_in_polars_out() -> None:
+    data = pl.from_pandas(grouped().reset_index(drop=True))
+    fits = [quiet(f"y ~ x + {random}", data) for random in ("(1 | g)", "(x | g)")]
+    assert isinstance(mw.anova(*fits), pl.DataFrame)
+    assert isinstance(mw.compare(fits), pl.DataFrame)
+    assert isinstance(mw.anova(*(quiet(fit.formula) for fit in fits)), pd.DataFrame)
+
+
+# ---- mixtures of chi-squares
+
+
+def mixture(x: float, weights: list[float]) -> float:
+    return sum(w * chdtrc(df, x) for df, w in enumerate(weights) if df > 0)
+
+
+@pytest.mark.parametrize("x", [0.5, 3.0, 12.0, 60.0])
+def test_two_independent_variances_have_binomial_weights(x: float) -> None:
+    """Self & Liang (1987), case 7 with uncorrelated estimates: 1/4, 1/2, 1/4."""
+    p = boundary_p_value(x, 2, [1, 1], np.diag([2.0, 0.3]))
+    assert p == pytest.approx(mixture(x, [0.25, 0.5, 0.25]), rel=0.03)
+
+
+@pytest.mark.parametrize("rho", [-0.6, 0.5])
+def test_two_correlated_variances_have_the_weights_of_their_angle(rho: float) -> None:
+    """Self & Liang (1987), case 7: the cone's angle is arccos of the correlation, turned to the metric."""
+    inside = math.acos(-rho) / (2 * math.pi)
+    p = boundary_p_value(4.0, 2, [1, 1], np.array([[1.0, rho], [rho, 1.0]]))
+    assert p == pytest.approx(mixture(4.0, [0.5 - inside, 0.5, inside]), rel=0.03)
+
+
+@pytest.mark.parametrize("x", [1.0, 6.0, 40.0])
+def test_a_matrix_of_two_variances_has_the_weights_of_a_circular_cone(x: float) -> None:
+    """2 x 2 semidefinite matrices form a circular cone of half-angle 45 degrees in the Frobenius metric."""
+    half = math.sqrt(2) / 4
+    covariance = np.diag([1.0, 0.5, 1.0])
+    p = boundary_p_value(x, 3, [2], covariance)
+    assert p == pytest.approx(mixture(x, [0.5 - half, half, half, 0.5 - half]), rel=0.03)
+
+
+def test_projection_does_not_depend_on_the_scale_of_the_columns() -> None:
+    a = np.diag([1.0, 0.5, 1.0]) + 0.2
+    scale = np.array([1.0, 1e3, 1e6])
+    p = boundary_p_value(5.0, 5, [2], a)
+    assert boundary_p_value(5.0, 5, [2], a * np.outer(scale, scale)) == pytest.approx(p, rel=1e-6)
+
+
+def test_no_statistic_no_evidence_and_tiny_tails_survive() -> None:
+    assert boundary_p_value(0.0, 1, [1]) == 1.0
+    assert boundary_p_value(1200.0, 1, [1]) == pytest.approx(chdtrc(1, 1200.0) / 2, rel=1e-12)
+    assert 0 < boundary_p_value(1200.0, 2, [1, 1], np.eye(2)) < 1e-250
+
+
+@pytest.mark.parametrize("name", ["slopes", "independent", "nested", "weights, offset", "category slopes"])
+def test_information_matches_dense_traces(name: str) -> None:
+    fit = fitted(name)
+    design = fit.design
+    n = design.n_obs
+    w = np.ones(n) if design.weights is None else design.weights
+    v = np.diag(fit.sigma**2 / w)
+    parts = []
+    for term, covariance in zip(design.terms, fit.fit.term_cov, strict=True):
+        codes = design.factors[term.factor].codes
+        same = codes[:, None] == codes[None, :]
+        z = np.column_stack(term.columns)
+        v = v + same * (z @ covariance @ z.T)
+        for j in range(len(term.names)):
+            for i in range(j, len(term.names)):
+                direction = np.outer(z[:, i], z[:, j])
+                parts.append(same * (direction if i == j else direction + direction.T))
+    parts.append(np.diag(1 / w))
+    solved = [np.linalg.solve(v, part) for part in parts]
+    expected = np.array([[np.trace(a @ b) for b in solved] for a in solved])
+    found = covariance_information(design, fit.fit.term_cov, fit.sigma)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * abs(expected).max())
+
+
+def test_models_of_this_file_exist() -> None:
+    assert {"slopes", "independent", "nested", "weights, offset", "category slopes"} <= set(FITS)
