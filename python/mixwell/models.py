@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixwell import kernel
 from mixwell.data.columns import Column, Factor
+from mixwell.data.instants import Instants
 from mixwell.data.output import (
     NativeFrame,
     NativeVector,
@@ -462,6 +463,8 @@ def numbers_given(values: ArrayLike, what: str) -> FloatArray:
 
 def column_values(column: Column) -> NDArray[np.generic]:
     """The values of a column, factors as their labels."""
+    if isinstance(column, Instants):
+        return column.values.astype("datetime64[us]")
     return column.levels[column.codes] if isinstance(column, Factor) else column.values.copy()
 
 

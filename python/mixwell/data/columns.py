@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.data.instants import Instants
 from mixwell.errors import DataError
 
 FloatArray = NDArray[np.float64]
@@ -87,7 +88,7 @@ class Factor:
         return drop_unused(Factor(self.name, self.codes[rows], self.levels, None))
 
 
-Column = Numbers | Logicals | Factor
+Column = Numbers | Logicals | Factor | Instants
 
 
 def label(value: object) -> str:
@@ -127,6 +128,8 @@ def as_factor(column: Column) -> Factor:
     """Any column as a factor: numbers in numeric order, ``False`` before ``True``."""
     if isinstance(column, Factor):
         return column
+    if isinstance(column, Instants):
+        raise DataError(f"The column {column.name!r} holds dates or times; make it text to group by it.")
     if isinstance(column, Logicals):
         codes = column.values.astype(np.int32)
         if column.missing is not None:

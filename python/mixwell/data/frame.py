@@ -23,6 +23,7 @@ from mixwell.data.columns import (
     factor_from_codes,
     factor_from_text,
 )
+from mixwell.data.instants import as_instants
 from mixwell.errors import DataError
 
 FrameKind = Literal["pandas", "polars", "pyarrow"]
@@ -55,8 +56,8 @@ class Frame:
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
-    def column(self, name: str) -> Column:
-        """Read one column.
+    def column(self, name: str, *, dates: bool = False) -> Column:
+        """Read one column; with ``dates``, one of dates or times too.
 
         Raises
         ------
@@ -69,9 +70,14 @@ class Frame:
             raise DataError(
                 f"The data have {self.names.count(name)} columns named {name!r}; rename or drop them."
             )
-        if isinstance(self.native, nw.DataFrame):
-            return _from_narwhals(name, self.native.get_column(name))
-        return as_column(name, self.native[name])
+        values = self.native.get_column(name) if isinstance(self.native, nw.DataFrame) else self.native[name]
+        if dates:
+            instants = as_instants(name, values)
+            if instants is not None:
+                return instants
+        if isinstance(values, nw.Series):
+            return _from_narwhals(name, values)
+        return as_column(name, values)
 
 
 def near(name: str, known: Iterable[object]) -> str:
@@ -272,7 +278,7 @@ def _reject(name: str, dtype: str) -> NoReturn:
     if "time" in lower or "date" in lower or "duration" in lower or "period" in lower:
         raise DataError(
             f"The column {name!r} holds dates or times ({dtype}); make it a number first, for example "
-            f'days since the first, (data["{name}"] - data["{name}"].min()).dt.days, or text for categories.'
+            f'days since the first with mw.time_since(data["{name}"]), or text for categories.'
         )
     raise DataError(
         f"The column {name!r} has type {dtype}, which a model cannot use; "

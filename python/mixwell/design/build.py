@@ -17,6 +17,7 @@ from mixwell.design.check import (
     check_random_columns,
     check_response,
     check_weights,
+    formula_variables,
 )
 from mixwell.design.coding import (
     INTERCEPT,
@@ -43,7 +44,7 @@ from mixwell.design.record import (
 )
 from mixwell.errors import DataError
 from mixwell.formula.expand import Bar
-from mixwell.formula.expression import Name, Node, names
+from mixwell.formula.expression import Name, Node, names, time_names
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula, parse_formula
 
@@ -109,7 +110,8 @@ def build_design(
     if frame.n_rows == 0:
         raise DataError("The data have no rows.")
     needed, constants = check_names(parsed, frame)
-    columns = {name: frame.column(name) for name in needed}
+    dated = {name for variable in formula_variables(parsed) for name in time_names(variable.expression)}
+    columns = {name: frame.column(name, dates=name in dated) for name in needed}
     extras = {
         label: _extra(label, given, frame)
         for label, given in ((_WEIGHTS, weights), (_OFFSET, offset))

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, IntArray, labels
 from mixwell.data.frame import near
+from mixwell.data.instants import Instants
 from mixwell.design.contrasts import Contrast, ContrastColumns, contrast_columns
 from mixwell.design.evaluate import States, check_finite, evaluate
-from mixwell.design.functions import Categories, Matrix, Value, factor_of
+from mixwell.design.functions import Categories, Matrix, Value, factor_of, numbers
 from mixwell.errors import DataError, FormulaError, ModelError, NewLevelsError
 from mixwell.formula.expression import Node
 from mixwell.formula.fixed import Terms, Variable
@@ -148,6 +149,8 @@ def learn_coding(variable: Variable, values: Values, contrast: Contrast | None) 
         return VariableCoding(
             variable.name, variable.expression, levels, contrast_columns(asked, variable.name, levels)
         )
+    if isinstance(value, Instants):
+        numbers(value, variable.name)
     if contrast is not None:
         raise FormulaError(f"contrasts of {variable.name!r}: it is numeric; write factor({variable.name}).")
     if isinstance(value, Matrix):

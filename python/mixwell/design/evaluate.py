@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, Factor, Logicals
 from mixwell.data.frame import near
+from mixwell.data.instants import Instants
 from mixwell.design.functions import (
     CONSTANTS,
     ELEMENTWISE,
@@ -85,6 +86,8 @@ def evaluate(node: Node, columns: Mapping[str, Column], states: States) -> Value
 
 
 def _column_value(column: Column) -> Value:
+    if isinstance(column, Instants):
+        return column
     if isinstance(column, Factor):
         return Categories(column.codes, column.levels)
     if isinstance(column, Logicals):

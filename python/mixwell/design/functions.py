@@ -14,8 +14,10 @@ from formulaic.transforms import basis_spline, cyclic_cubic_spline, natural_cubi
 from numpy.typing import NDArray
 
 from mixwell.data.columns import Factor, IntArray, Labels, Numbers, as_factor, label, labels
+from mixwell.data.instants import Instants
 from mixwell.design.contrasts import Contrast
-from mixwell.errors import DataError, FormulaError
+from mixwell.design.transforms import cyclic_pair, elapsed, group_means, instant
+from mixwell.errors import DataError, FormulaError, NewLevelsError
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -38,7 +40,7 @@ class Categories:
 
 
 Scalar = float | str | bool | None
-Value = FloatArray | BoolArray | Matrix | Categories | Contrast | Scalar | tuple[Scalar, ...]
+Value = FloatArray | BoolArray | Matrix | Categories | Instants | Contrast | Scalar | tuple[Scalar, ...]
 State = dict[str, object]
 Arguments = tuple[Value, ...]
 Keywords = Mapping[str, Value]
@@ -100,6 +102,11 @@ def numbers(value: Value, function: str) -> FloatArray:
         return np.asarray(float(value))
     if isinstance(value, Categories):
         raise DataError(f"{function} needs numbers, but was given a text or categorical column.")
+    if isinstance(value, Instants):
+        raise DataError(
+            f"{function} needs numbers, but {value.name!r} holds dates or times; write "
+            f"time_since({value.name}) for the days since the first."
+        )
     raise FormulaError(f"{function} needs a column of numbers, not {_describe(value)}.")
 
 
@@ -148,6 +155,11 @@ def _as_categories(value: Value, function: str) -> Categories:
             return Categories(value.astype(np.int32), labels(("False", "True")))
         factor = as_factor(Numbers("", np.asarray(value, dtype=np.float64), None))
         return Categories(factor.codes, factor.levels)
+    if isinstance(value, Instants):
+        raise DataError(
+            f"The column {value.name!r} holds dates or times; {function} cannot group by it. Make it text, "
+            f"or a number with time_since({value.name})."
+        )
     raise FormulaError(f"{function} needs a column, not {_describe(value)}.")
 
 
@@ -240,6 +252,81 @@ def _scale(arguments: Arguments, keywords: Keywords, state: State) -> Value:
     if not np.isfinite(scaled).all():
         raise DataError("scale() of a constant column divides by zero; remove the term.")
     return scaled
+
+
+def _between(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    """Group means of the fitting data; those of unseen groups only on request, from the new rows."""
+    value, group = arguments
+    unseen = keywords.get("new_groups", "error")
+    if set(keywords) - {"new_groups"} or unseen not in ("error", "own"):
+        raise TypeError('it takes a column, the groups and, if wanted, new_groups="error" or "own"')
+    x = numbers(value, "between()")
+    groups = _as_categories(group, "between()")
+    own = group_means(x, groups.codes, len(groups.levels))
+    if "means" not in state:
+        state["means"] = dict(zip(groups.levels.tolist(), own.tolist(), strict=True))
+        return own[groups.codes]
+    means = state["means"]
+    if not isinstance(means, dict):
+        raise TypeError("its state is not its own")
+    new = [level for level in groups.levels if level not in means]
+    if new and unseen == "error":
+        listed = ", ".join(map(repr, new[:5])) + (" ..." if len(new) > 5 else "")
+        raise NewLevelsError(
+            f"within() and between() know no mean of the new groups {listed}. Fit with "
+            'new_groups="own" inside both to use the means of the new rows themselves.'
+        )
+    table = [means.get(level, mean) for level, mean in zip(groups.levels, own.tolist(), strict=True)]
+    return np.array(table, dtype=np.float64)[groups.codes]
+
+
+def _within(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    means = numbers(_between(arguments, keywords, state), "within()")
+    return np.asarray(numbers(arguments[0], "within()") - means)
+
+
+def _cyclic(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    value, *rest = arguments
+    given = rest[0] if rest else keywords.get("period")
+    if len(rest) > 1 or set(keywords) - {"period"} or not isinstance(given, float):
+        raise TypeError("it takes a column and the period, a number")
+    return Matrix(cyclic_pair(numbers(value, "cyclic()"), given))
+
+
+def _time_since(arguments: Arguments, keywords: Keywords, state: State) -> Value:
+    """Without a start, the earliest time of the fitting data is kept."""
+    t, *rest = arguments
+    given = dict(zip(("start", "unit"), rest, strict=False)) | dict(keywords)
+    if len(rest) > 2 or set(given) - {"start", "unit"}:
+        raise TypeError("it takes a column and, if wanted, start= and unit=")
+    start, unit = given.get("start"), given.get("unit")
+    if isinstance(t, Instants):
+        return _dates_since(t, start, "days" if unit is None else unit, state)
+    x = numbers(t, "time_since()")
+    divisor = 1.0 if unit is None else unit
+    if not isinstance(divisor, float) or not divisor > 0:
+        raise TypeError("the times are numbers, so the unit is how many of theirs make one, as in unit=7")
+    if start is None:
+        first = state.setdefault("start", float(x.min()))
+        if not isinstance(first, float):
+            raise DataError("time_since() was given dates when the model was fitted, but numbers now.")
+        start = first
+    return np.asarray((x - numbers(start, "time_since()")) / divisor)
+
+
+def _dates_since(t: Instants, start: Value, unit: Value, state: State) -> Value:
+    if not isinstance(unit, str):
+        raise TypeError('the unit of dates is a text such as "days"')
+    if isinstance(start, Instants):
+        return elapsed(t.values, start.values, unit)
+    if isinstance(start, str):
+        return elapsed(t.values, instant(start), unit)
+    if start is not None:
+        raise TypeError('the times are dates, so the start is a date in quotes, "2024-03-01", or a column')
+    first = state.setdefault("start", int(t.values.min()))
+    if not isinstance(first, int):
+        raise DataError(f"{t.name!r} held numbers when the model was fitted; in the new data it holds dates.")
+    return elapsed(t.values, np.asarray(first, dtype=np.int64), unit)
 
 
 def _poly(arguments: Arguments, keywords: Keywords, state: State) -> Value:
@@ -339,6 +426,10 @@ FUNCTIONS: dict[str, Callable[[Arguments, Keywords, State], Value]] = {
     "center": _center,
     "scale": _scale,
     "standardize": _scale,
+    "between": _between,
+    "within": _within,
+    "cyclic": _cyclic,
+    "time_since": _time_since,
     "poly": _poly,
     "ns": _natural_spline,
     "bs": _spline(basis_spline, {"intercept": "include_intercept"}, {"extrapolation": "extend"}),

@@ -17,7 +17,7 @@ from mixwell.design.coding import ColumnPlan, Values, apply_coding, fill_column,
 from mixwell.design.functions import numbers
 from mixwell.design.record import Design, GroupingRecipe, Recipe
 from mixwell.errors import DataError
-from mixwell.formula.expression import names
+from mixwell.formula.expression import names, time_names
 from mixwell.formula.fixed import Variable
 
 FloatArray = NDArray[np.float64]
@@ -177,6 +177,7 @@ def _read(recipe: Recipe, frame: Frame, variables: tuple[Variable, ...]) -> Mapp
     found = dict.fromkeys(name for variable in variables for name in names(variable.expression))
     if recipe.offset is not None:
         found[recipe.offset] = None
+    dated = {name for variable in variables for name in time_names(variable.expression)}
     columns: dict[str, Column] = {}
     for name in found:
         if name in recipe.constants:
@@ -185,7 +186,7 @@ def _read(recipe: Recipe, frame: Frame, variables: tuple[Variable, ...]) -> Mapp
             raise DataError(
                 f"The new data have no column {name!r}, which the model needs{near(name, frame.names)}"
             )
-        columns[name] = frame.column(name)
+        columns[name] = frame.column(name, dates=name in dated)
     if recipe.offset is not None and not isinstance(columns[recipe.offset], Numbers):
         raise DataError(f"offset must be numbers; {recipe.offset!r} is not numeric in the new data.")
     return columns

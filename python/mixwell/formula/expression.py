@@ -197,6 +197,23 @@ class _Reader:
         return None
 
 
+def time_names(node: Node) -> Iterator[str]:
+    """The names that an expression hands to ``time_since``: columns that may hold dates."""
+    match node:
+        case Unary(_, operand):
+            yield from time_names(operand)
+        case Binary(_, left, right):
+            yield from time_names(left)
+            yield from time_names(right)
+        case Call(function, arguments, keywords):
+            for argument in (*arguments, *(value for _, value in keywords)):
+                if function == "time_since" and isinstance(argument, Name):
+                    yield argument.value
+                yield from time_names(argument)
+        case _:
+            return
+
+
 def names(node: Node) -> Iterator[str]:
     """The names an expression reads, in order, repeated as often as they occur; functions not included."""
     match node:

@@ -1,0 +1,2 @@
+def structure():
+    pass
