@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mixwell.errors import (
@@ -25,11 +24,26 @@ from mixwell.errors import (
     RankDeficiencyWarning,
     SingularFitWarning,
 )
+from mixwell.explore import describe
 from mixwell.fit.control import Control
+from mixwell.inference.compare import anova, compare
 from mixwell.models import LmerResult, lmer
 
 if TYPE_CHECKING:
     from mixwell import datasets
+    from mixwell.explore.icc import icc_screen
+    from mixwell.explore.structure import structure
+    from mixwell.explore.transforms import (
+        between,
+        center,
+        cumulative,
+        cyclic,
+        lag,
+        rolling_mean,
+        scale,
+        time_since,
+        within,
+    )
 
 __version__ = version("mixwell")
 
@@ -47,18 +61,43 @@ __all__ = [
     "RankDeficiencyWarning",
     "SingularFitWarning",
     "__version__",
+    "anova",
+    "between",
+    "center",
+    "compare",
+    "cumulative",
+    "cyclic",
     "datasets",
+    "describe",
+    "icc_screen",
+    "lag",
     "lmer",
+    "rolling_mean",
+    "scale",
+    "structure",
+    "time_since",
+    "within",
 ]
 
-# Loaded at first use, to keep the import light.
-_LAZY = frozenset({"datasets"})
+# Loaded at first use, to keep the import light: name -> its module, which is the value itself if named alike.
+_LAZY = {
+    "datasets": "mixwell.datasets",
+    "icc_screen": "mixwell.explore.icc",
+    "structure": "mixwell.explore.structure",
+    **dict.fromkeys(
+        ("between", "center", "cumulative", "cyclic", "lag", "rolling_mean", "scale", "time_since", "within"),
+        "mixwell.explore.transforms",
+    ),
+}
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in _LAZY:
-        return import_module(f"mixwell.{name}")
-    raise AttributeError(f"module 'mixwell' has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'mixwell' has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    value: object = module if module.__name__ == f"mixwell.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
