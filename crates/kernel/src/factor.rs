@@ -5,14 +5,11 @@
 //! W'V_e^-1 W = H - H_W T (T'H_l T + I)^-1 T'H_W'. All blocks except the core's are kept in the scaled columns of Z, not
 //! multiplied by T, so derivatives exist at singular T as well.
 
-use crate::blocks::{Blocks, Pattern};
+use crate::blocks::Blocks;
 use crate::core::{self, CoreMatrix};
 use crate::dense;
 use crate::error::KernelError;
-use crate::problem::{Panels, Problem, Targets, spread};
-
-/// Levels whose panels are combined into one dense product.
-const BATCH: usize = 64;
+use crate::problem::{Panels, Problem, Targets};
 
 /// Factor of the leading levels: L of I + N_j N_j' and panel L^-1 c_j.
 #[derive(Clone, Debug)]
@@ -67,16 +64,17 @@ impl Factorization {
         let mut tail = problem.tail.clone();
         let mut log_det_random = 0.0;
 
-        let mut targets =
-            Targets { later: &mut later, core: &mut core, border: &mut border, tail: &mut tail };
+        let mut targets = Targets { later: &mut later, border: &mut border, tail: &mut tail };
         let leading = eliminate_leading(problem, &roots, &mut targets, &mut log_det_random)?;
+        core.add_panels(&blocks.eliminated[0], &leading.panel, 1.0);
         let mut done = Vec::with_capacity(later.len());
         for e in 1..blocks.eliminated.len() {
             let (now, rest) = later[e - 1..].split_at_mut(1);
             let schur = std::mem::replace(&mut now[0], Panels { diag: vec![], panel: vec![] });
-            let mut targets =
-                Targets { later: rest, core: &mut core, border: &mut border, tail: &mut tail };
-            done.push(eliminate_later(blocks, e, schur, &roots, &mut targets, &mut log_det_random)?);
+            let mut targets = Targets { later: rest, border: &mut border, tail: &mut tail };
+            let eliminated = eliminate_later(blocks, e, schur, &roots, &mut targets, &mut log_det_random)?;
+            core.add_panels(&blocks.eliminated[e], &eliminated.panel, -1.0);
+            done.push(eliminated);
         }
 
         let core_schur = core.diagonal_blocks(blocks);
@@ -173,7 +171,6 @@ fn eliminate_leading_sized<const K: usize>(
         targets.add_level(blocks, 0, j, rows, 1.0, true);
     }
     *log_det += 2.0 * determinant.ln();
-    add_dense_core(blocks, 0, pattern, &panel, 1.0, targets);
     Ok(LeadingFactor { chol, panel })
 }
 
@@ -209,27 +206,5 @@ fn eliminate_later(
         }
         targets.add_level(blocks, e, j, rows, -1.0, true);
     }
-    add_dense_core(blocks, e, pattern, &panel, -1.0, targets);
     Ok(LaterFactor { schur, chol, panel })
-}
-
-/// The core part of all levels at once, where panels are so full that dense products win.
-fn add_dense_core(
-    blocks: &Blocks,
-    e: usize,
-    pattern: &Pattern,
-    panel: &[f64],
-    sign: f64,
-    targets: &mut Targets,
-) {
-    if !pattern.meets_most_of_core(blocks.core_dim) {
-        return;
-    }
-    let mut buffer = vec![];
-    for first in (0..blocks.eliminated[e].q).step_by(BATCH) {
-        let levels = first..(first + BATCH).min(pattern.q);
-        let m = pattern.k * levels.len();
-        spread(pattern, panel, levels, blocks.core_dim, &mut buffer);
-        targets.core.add_outer_dense(m, &buffer, sign);
-    }
 }

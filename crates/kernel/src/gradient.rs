@@ -4,7 +4,7 @@ use crate::covariance::{Coordinate, coordinates};
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
-use crate::inverse::Inverse;
+use crate::inverse::{Inverse, Wanted};
 use crate::modes::Modes;
 use crate::problem::Problem;
 
@@ -71,7 +71,8 @@ impl FirstOrder {
         term_roots: &[Vec<f64>],
         reml: bool,
     ) -> Result<Self, KernelError> {
-        let inverse = Inverse::new(problem, factor, reml, false, |_| {})?;
+        let wanted = Wanted { with_fixed: reml, leading_covariance: false };
+        let inverse = Inverse::new(problem, factor, wanted)?;
         let scale = problem.n_effective(reml) / factor.pwrss;
         let n_terms = problem.widths.len();
         let mut gamma = Vec::with_capacity(n_terms);
@@ -93,7 +94,7 @@ impl FirstOrder {
             .iter()
             .map(|g| -g / factor.pwrss)
             .collect();
-        let fixed_covariance = if reml { inverse.fixed } else { fixed_covariance(problem, factor) };
+        let fixed_covariance = fixed_covariance(problem, factor);
         Ok(Self { gradient, information, score_outer, gamma, log_pwrss_gradient, fixed_covariance })
     }
 }

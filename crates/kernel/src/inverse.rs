@@ -1,8 +1,9 @@
 //! The parts of the inverse that derivatives, conditional variances and leverages need (a blocked Takahashi recursion).
 //!
-//! With P = M^-1 (including the fixed effects, or the random part alone), U = blockdiag(T, I) P blockdiag(T', I) is the
-//! covariance of the prediction errors of (b, beta) in units of sigma^2. It is formed for the core, then downwards for
-//! the panels of eliminated factors.
+//! With M_ZZ the random part of M and U = T M_ZZ^-1 T', U is the covariance of b given y and beta, in units of sigma^2.
+//! The uncertainty of beta adds V V' to it, where V (p columns) holds -T K L_x^-T for random effects and L_x^-T for the
+//! fixed ones (K = M_ZZ^-1 T'Z'WX, L_x the factor of X'V^-1 X). U and V are formed for the core, then downwards through
+//! the eliminated factors; every quantity is a sum of nonnegative terms.
 
 use crate::blocks::{Blocks, Pattern};
 use crate::core::CoreMatrix;
@@ -11,72 +12,58 @@ use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::modes::shrink;
-use crate::problem::{Problem, spread};
+use crate::problem::Problem;
 
-/// Levels whose panels are combined into one dense product.
-const BATCH: usize = 64;
-
-/// U of one eliminated factor: diagonal blocks (q, k x k) and panel (random and fixed rows; the response row is unused).
-#[derive(Clone, Debug)]
+/// U and V of a later eliminated factor.
+#[derive(Clone, Debug, Default)]
 pub struct PanelInverse {
+    /// U_ll: q blocks k x k.
     pub diag: Vec<f64>,
+    /// U between the random rows of each panel and its level (tail rows unused).
     pub panel: Vec<f64>,
+    /// V: q blocks k x p.
+    pub v: Vec<f64>,
 }
 
-/// Blocks of U over core, tail and later eliminated factors.
+/// What to compute besides the information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Count the uncertainty of beta in `information` (REML).
+    pub with_fixed: bool,
+    /// U_jj of the leading levels.
+    pub leading_covariance: bool,
+}
+
+/// Blocks of U and V, and per factor the information sum over levels of [Z'P Z]_ll.
 #[derive(Clone, Debug)]
 pub struct Inverse {
-    /// True when the fixed effects are part of M.
-    pub with_fixed: bool,
-    /// Fixed effects counted: rank, or 0 without them.
-    pub p: usize,
+    /// U over the core, both triangles.
     pub core: CoreMatrix,
-    /// core_dim x p.
-    pub core_fixed: Vec<f64>,
-    /// p x p: unscaled covariance of beta.
-    pub fixed: Vec<f64>,
+    /// V over the core: core_dim x p.
+    core_v: Vec<f64>,
+    /// L_x^-T: p x p.
+    fixed_v: Vec<f64>,
+    p: usize,
     /// By position in `Blocks::eliminated`, minus one.
     pub later: Vec<PanelInverse>,
-    /// Per factor (kernel order), k x k: sum over levels of [Z'P_V Z]_ll with P_V = V^-1 or its projection.
+    /// U_jj of the leading levels (q blocks k x k); empty unless wanted.
+    pub leading: Vec<f64>,
+    /// Per factor (kernel order), k x k: sum over levels of [Z'P Z]_ll with P = V^-1 (ML) or its projection (REML).
     pub information: Vec<Vec<f64>>,
 }
 
-/// Level-wise quantities handed to a visitor of the leading factor.
-pub struct LeadingLevel<'a> {
-    pub level: usize,
-    /// Panel rows taken part (parents, core, fixed effects when counted).
-    pub rows: usize,
-    /// U over those rows (rows x rows); empty where the dense shortcut was used.
-    pub u: &'a [f64],
-    /// G c: rows x k, row-major.
-    pub y: &'a [f64],
-    /// Q_j'P_V Q_j (k x k).
-    pub e: &'a [f64],
-    /// Y'U Y (k x k).
-    pub yuy: &'a [f64],
-}
-
 impl Inverse {
-    /// `with_fixed`: REML's P (with the fixed effects), else ML's and the conditional variances'. `visit` sees every
-    /// leading level; `need_u` asks for U even where a dense shortcut would avoid gathering it.
-    pub fn new(
-        problem: &Problem,
-        factor: &Factorization,
-        with_fixed: bool,
-        need_u: bool,
-        mut visit: impl FnMut(&LeadingLevel),
-    ) -> Result<Self, KernelError> {
+    pub fn new(problem: &Problem, factor: &Factorization, wanted: Wanted) -> Result<Self, KernelError> {
         let blocks = &problem.blocks;
-        let mut out = Self::of_core(problem, factor, with_fixed);
-        out.later = vec![PanelInverse { diag: vec![], panel: vec![] }; factor.later.len()];
+        let mut out = Self::of_core(problem, factor, wanted.with_fixed);
         for e in (1..blocks.eliminated.len()).rev() {
             out.descend(problem, factor, e)?;
         }
         match blocks.eliminated[0].k {
-            1 => out.leading::<1>(problem, factor, need_u, &mut visit),
-            2 => out.leading::<2>(problem, factor, need_u, &mut visit),
-            3 => out.leading::<3>(problem, factor, need_u, &mut visit),
-            _ => out.leading::<0>(problem, factor, need_u, &mut visit),
+            1 => out.leading_levels::<1>(problem, factor, wanted),
+            2 => out.leading_levels::<2>(problem, factor, wanted),
+            3 => out.leading_levels::<3>(problem, factor, wanted),
+            _ => out.leading_levels::<0>(problem, factor, wanted),
         }
         Ok(out)
     }
@@ -85,19 +72,20 @@ impl Inverse {
         let blocks = &problem.blocks;
         let (dim, width) = (blocks.core_dim, blocks.tail);
         let p = if with_fixed { width - 1 } else { 0 };
-        // columns L_x^-1 e_i, then (L_x L_x')^-1
         let mut lx = vec![0.0; p * p];
         for c in 0..p {
             for r in c..p {
                 lx[r + c * p] = factor.tail[r + c * width];
             }
         }
-        let mut fixed = vec![0.0; p * p];
-        dense::inverse_from_cholesky(p, &lx, &mut fixed);
-        // K = S^-1 B_X, W = K L_x^-T
-        let mut k = factor.border[..p * dim].to_vec();
-        factor.core.backward(&mut k, p);
-        let mut w = k.clone();
+        let mut fixed_v = vec![0.0; p * p];
+        for c in 0..p {
+            fixed_v[c + c * p] = 1.0;
+            dense::backward_small(p, &lx, &mut fixed_v[c * p..(c + 1) * p]);
+        }
+        // W = K L_x^-T with K = S^-1 B_X
+        let mut w = factor.border[..p * dim].to_vec();
+        factor.core.backward(&mut w, p);
         for i in 0..dim {
             for c in 0..p {
                 let mut s = w[i + c * dim];
@@ -107,29 +95,28 @@ impl Inverse {
                 w[i + c * dim] = s / lx[c + c * p];
             }
         }
-        let mut core = factor.core.inverse(Some((&w, p)));
+        let mut core = factor.core.inverse();
         let mut information: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.k * f.k]).collect();
         for &(f, offset) in &blocks.core {
-            let (q, kf) = (blocks.factors[f].q, blocks.factors[f].k);
-            // sum over levels of I - P_ll, then T^-T . T^-1
-            let mut sum = vec![0.0; kf * kf];
-            for l in 0..q {
-                let start = offset + l * kf;
-                for b in 0..kf {
-                    for a in 0..kf {
+            let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
+            // sum over levels of I - P_ll with P = S^-1 (+ W W'), then T^-T . T^-1
+            let mut sum = vec![0.0; k * k];
+            for start in (0..q).map(|l| offset + l * k) {
+                for b in 0..k {
+                    for a in 0..k {
                         let unit = if a == b { 1.0 } else { 0.0 };
-                        let (row, col) = if a >= b { (start + a, start + b) } else { (start + b, start + a) };
-                        sum[a + b * kf] += unit - core.values[row + col * dim];
+                        let fixed: f64 = (0..p).map(|c| w[start + a + c * dim] * w[start + b + c * dim]).sum();
+                        sum[a + b * k] += unit - core.values[start + a + (start + b) * dim] - fixed;
                     }
                 }
             }
             let root = &factor.roots[f];
-            if (0..kf).all(|i| root[i + i * kf] != 0.0) {
+            if (0..k).all(|i| root[i + i * k] != 0.0) {
                 for _ in 0..2 {
-                    for column in sum.chunks_exact_mut(kf) {
-                        dense::backward_small(kf, root, column);
+                    for column in sum.chunks_exact_mut(k) {
+                        dense::backward_small(k, root, column);
                     }
-                    transpose_in_place(kf, &mut sum);
+                    transpose_in_place(k, &mut sum);
                 }
             } else {
                 sum.fill(0.0);
@@ -138,286 +125,276 @@ impl Inverse {
         }
         core.congruence(blocks, &factor.roots, false);
         dense::mirror_lower(dim, &mut core.values);
-        // U_cX = -T K (L_x L_x')^-1
-        let mut core_fixed = vec![0.0; dim * p];
-        dense::multiply(dim, p, p, &k, &fixed, &mut core_fixed);
-        core_fixed.iter_mut().for_each(|v| *v = -*v);
-        crate::core::apply_blocks(blocks, &factor.roots, false, &mut core_fixed, p);
-        Self { with_fixed, p, core, core_fixed, fixed, later: vec![], information }
+        crate::core::apply_blocks(blocks, &factor.roots, false, &mut w, p);
+        w.iter_mut().for_each(|v| *v = -*v);
+        let later = vec![PanelInverse::default(); factor.later.len()];
+        Self { core, core_v: w, fixed_v, p, later, leading: vec![], information }
     }
 
-    /// Number of panel rows of a level that take part.
-    fn rows(&self, pattern: &Pattern, j: usize) -> usize {
-        pattern.parent_rows + pattern.core(j).len() + self.p
-    }
-
-    /// U over the panel rows of level `j` of eliminated factor `e` (rows x rows, full).
-    fn gather(&self, blocks: &Blocks, e: usize, j: usize, out: &mut Vec<f64>) -> usize {
+    /// out (k x p) <- sum over random and fixed panel rows of y_r V_r', y given as rows of k values.
+    #[inline(always)]
+    fn weighted_v(&self, blocks: &Blocks, e: usize, j: usize, k: usize, y: &[f64], out: &mut [f64]) {
         let pattern = &blocks.eliminated[e];
-        let ld = self.rows(pattern, j);
         let core = pattern.core(j);
-        let core_at = pattern.parent_rows;
-        let fixed_at = core_at + core.len();
-        out.clear();
-        out.resize(ld * ld, 0.0);
+        let tail_start = pattern.parent_rows + core.len();
+        let p = self.p;
+        out[..k * p].fill(0.0);
+        for c in 0..p {
+            let target = &mut out[c * k..(c + 1) * k];
+            for parent in &pattern.parents {
+                let kp = blocks.eliminated[parent.elim].k;
+                let v = &self.later[parent.elim - 1].v[parent.level[j] as usize * kp * p + c * kp..][..kp];
+                for (a, &va) in v.iter().enumerate() {
+                    let r = parent.first_row + a;
+                    dense::axpy(va, &y[r * k..(r + 1) * k], target);
+                }
+            }
+            let column = &self.core_v[c * self.core.dim..(c + 1) * self.core.dim];
+            for (h, &at) in core.iter().enumerate() {
+                let r = pattern.parent_rows + h;
+                dense::axpy(column[at as usize], &y[r * k..(r + 1) * k], target);
+            }
+            // L_x^-T is upper triangular
+            for t in 0..=c {
+                let r = tail_start + t;
+                dense::axpy(self.fixed_v[t + c * p], &y[r * k..(r + 1) * k], target);
+            }
+        }
+    }
+
+    /// form (k x k) += Y'U Y over pairs of rows with at least one parent row; the core's own pairs are not counted.
+    #[inline(always)]
+    fn add_parent_forms(&self, blocks: &Blocks, e: usize, j: usize, k: usize, y: &[f64], form: &mut [f64]) {
+        let pattern = &blocks.eliminated[e];
+        let mut s = vec![0.0; k];
         for parent in &pattern.parents {
             let above = &blocks.eliminated[parent.elim];
             let (kp, level) = (above.k, parent.level[j] as usize);
             let inverse = &self.later[parent.elim - 1];
             let first = above.start(level);
+            let map = &parent.core_map[pattern.core_ptr[j]..pattern.core_ptr[j + 1]];
             for b in 0..kp {
-                let col = parent.first_row + b;
+                s.fill(0.0);
+                let mut add = |value: f64, r: usize| dense::axpy(value, &y[r * k..(r + 1) * k], &mut s);
+                // half the parent's own block: s y' + y s' counts it once
                 for a in 0..kp {
-                    out[parent.first_row + a + col * ld] = inverse.diag[level * kp * kp + a + b * kp];
+                    add(0.5 * inverse.diag[level * kp * kp + a + b * kp], parent.first_row + a);
                 }
-                let mut set = |at: usize, r: usize| {
-                    let value = inverse.panel[(first + at) * kp + b];
-                    out[r + col * ld] = value;
-                    out[col + r * ld] = value;
-                };
                 let shift = parent.first_row + kp;
                 for r in shift..pattern.parent_rows {
-                    set(r - shift, r);
+                    add(inverse.panel[(first + r - shift) * kp + b], r);
                 }
-                let map = &parent.core_map[pattern.core_ptr[j]..pattern.core_ptr[j + 1]];
                 for (c, &at) in map.iter().enumerate() {
-                    set(above.parent_rows + at as usize, core_at + c);
+                    let value = inverse.panel[(first + above.parent_rows + at as usize) * kp + b];
+                    add(value, pattern.parent_rows + c);
                 }
-                let tail_at = above.rows(level) - above.tail;
-                for t in 0..self.p {
-                    set(tail_at + t, fixed_at + t);
-                }
-            }
-        }
-        self.core.gather(core, out, ld, core_at);
-        let dim = self.core.dim;
-        for t in 0..self.p {
-            for (c, &at) in core.iter().enumerate() {
-                let value = self.core_fixed[at as usize + t * dim];
-                out[core_at + c + (fixed_at + t) * ld] = value;
-                out[fixed_at + t + (core_at + c) * ld] = value;
-            }
-            for s in 0..self.p {
-                out[fixed_at + s + (fixed_at + t) * ld] = self.fixed[s + t * self.p];
-            }
-        }
-        ld
-    }
-
-    /// U and information of a later eliminated factor, from U above it.
-    fn descend(&mut self, problem: &Problem, factor: &Factorization, e: usize) -> Result<(), KernelError> {
-        let blocks = &problem.blocks;
-        let pattern = &blocks.eliminated[e];
-        let k = pattern.k;
-        let root = &factor.roots[pattern.factor];
-        let sigma = covariance::product(k, root);
-        let this = &factor.later[e - 1];
-        let mut diag = vec![0.0; pattern.q * k * k];
-        let mut panel = vec![0.0; this.schur.panel.len()];
-        let mut information = vec![0.0; k * k];
-        let mut u = vec![];
-        let (mut d_inverse, mut td, mut tdt) = (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k]);
-        let mut z = vec![];
-        let mut uz = vec![];
-        for j in 0..pattern.q {
-            let r = self.gather(blocks, e, j, &mut u);
-            let start = pattern.start(j);
-            let rows = &this.schur.panel[start * k..(start + r) * k];
-            dense::inverse_from_cholesky_small(k, &this.chol[j * k * k..(j + 1) * k * k], &mut d_inverse);
-            dense::multiply_small(k, k, k, root, &d_inverse, &mut td);
-            let transposed = transpose(k, root);
-            dense::multiply_small(k, k, k, &td, &transposed, &mut tdt);
-            z.clear();
-            z.resize(r * k, 0.0);
-            for (zr, h) in z.chunks_exact_mut(k).zip(rows.chunks_exact(k)) {
-                dense::matvec_small(k, &tdt, h, zr);
-            }
-            symmetric_times_rows(r, k, &u, &z, &mut uz);
-            let target = &mut panel[start * k..(start + r) * k];
-            for (t, v) in target.iter_mut().zip(&uz) {
-                *t = -v;
-            }
-            let block = &mut diag[j * k * k..(j + 1) * k * k];
-            block.copy_from_slice(&tdt);
-            add_rows_product(r, k, &z, &uz, 1.0, block);
-            // B_ll = (I + H Sigma)^-1 H - f U f', f = (I + H Sigma)^-1 h
-            let h = &this.schur.diag[j * k * k..(j + 1) * k * k];
-            let mut fh = h.to_vec();
-            shrink(k, h, &sigma, &mut fh, k)?;
-            z.copy_from_slice(rows);
-            shrink(k, h, &sigma, &mut z, r)?;
-            symmetric_times_rows(r, k, &u, &z, &mut uz);
-            add_rows_product(r, k, &z, &uz, -1.0, &mut fh);
-            for (s, v) in information.iter_mut().zip(&fh) {
-                *s += v;
-            }
-        }
-        symmetrize(k, &mut information);
-        self.information[pattern.factor] = information;
-        self.later[e - 1] = PanelInverse { diag, panel };
-        Ok(())
-    }
-
-    /// Information of the leading factor: B_jj = R_j' E_j R_j, E_j = G - (Gc) U (Gc)'.
-    fn leading<const K: usize>(
-        &mut self,
-        problem: &Problem,
-        factor: &Factorization,
-        need_u: bool,
-        visit: &mut impl FnMut(&LeadingLevel),
-    ) {
-        let blocks = &problem.blocks;
-        let pattern = &blocks.eliminated[0];
-        let k = if K > 0 { K } else { pattern.k };
-        let mut information = vec![0.0; k * k];
-        let mut u: Vec<f64> = vec![];
-        let (mut y, mut uy) = (vec![], vec![]);
-        let (mut e, mut er, mut b, mut yuy) =
-            (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k]);
-        let only_tail = pattern.parent_rows == 0 && blocks.core_dim == 0;
-        let dense_core =
-            !need_u && pattern.parents.is_empty() && pattern.meets_most_of_core(self.core.dim) && pattern.q > 1;
-        let mut batch = DenseBatch::default();
-        if only_tail {
-            u = self.fixed.clone();
-        }
-        for j in 0..pattern.q {
-            let l = &factor.leading.chol[j * k * k..(j + 1) * k * k];
-            let r = self.rows(pattern, j);
-            let start = pattern.start(j);
-            y.clear();
-            y.extend_from_slice(&factor.leading.panel[start * k..(start + r) * k]);
-            for row in y.chunks_exact_mut(k) {
-                dense::backward_small(k, l, row);
-            }
-            yuy.fill(0.0);
-            if dense_core {
-                if j % BATCH == 0 {
-                    batch.fill(self, factor, pattern, j..(j + BATCH).min(pattern.q));
-                }
-                batch.product(self, pattern, j, &y, &mut yuy);
-            } else {
-                if !only_tail {
-                    self.gather(blocks, 0, j, &mut u);
-                }
-                symmetric_times_rows(r, k, &u, &y, &mut uy);
-                add_rows_product(r, k, &y, &uy, 1.0, &mut yuy);
-            }
-            dense::inverse_from_cholesky_small(k, l, &mut e);
-            for (a, v) in e.iter_mut().zip(&yuy) {
-                *a -= v;
-            }
-            let rj = &problem.panels[0].diag[j * k * k..(j + 1) * k * k];
-            dense::multiply_small(k, k, k, &e, rj, &mut er);
-            dense::multiply_transposed_small(k, k, k, rj, &er, &mut b);
-            for (s, v) in information.iter_mut().zip(&b) {
-                *s += v;
-            }
-            visit(&LeadingLevel { level: j, rows: r, u: &u, y: &y, e: &e, yuy: &yuy });
-        }
-        symmetrize(k, &mut information);
-        self.information[pattern.factor] = information;
-    }
-}
-
-/// U Y for the core rows of a batch of leading levels by one dense product.
-#[derive(Default)]
-struct DenseBatch {
-    first: usize,
-    spread: Vec<f64>,
-    product: Vec<f64>,
-}
-
-impl DenseBatch {
-    fn fill(
-        &mut self,
-        inverse: &Inverse,
-        factor: &Factorization,
-        pattern: &Pattern,
-        levels: std::ops::Range<usize>,
-    ) {
-        let (k, dim) = (pattern.k, inverse.core.dim);
-        let m = k * levels.len();
-        self.first = levels.start;
-        // rows of the panel are L^-1 c; L^-T is applied level by level after spreading
-        spread(pattern, &factor.leading.panel, levels.clone(), dim, &mut self.spread);
-        let mut row = vec![0.0; k];
-        for (index, j) in levels.enumerate() {
-            let l = &factor.leading.chol[j * k * k..(j + 1) * k * k];
-            for &at in pattern.core(j) {
-                for a in 0..k {
-                    row[a] = self.spread[at as usize + (index * k + a) * dim];
-                }
-                dense::backward_small(k, l, &mut row);
-                for a in 0..k {
-                    self.spread[at as usize + (index * k + a) * dim] = row[a];
-                }
-            }
-        }
-        self.product.resize(dim * m, 0.0);
-        dense::multiply(dim, dim, m, &inverse.core.values, &self.spread, &mut self.product);
-    }
-
-    /// out <- Y'U Y over the core and fixed rows of level `j`; y is rows x k, core rows first.
-    fn product(&self, inverse: &Inverse, pattern: &Pattern, j: usize, y: &[f64], out: &mut [f64]) {
-        let (k, dim, p) = (pattern.k, inverse.core.dim, inverse.p);
-        let core = pattern.core(j);
-        let at = (j - self.first) * k;
-        for b in 0..k {
-            let uy = &self.product[(at + b) * dim..(at + b + 1) * dim];
-            for a in 0..k {
-                out[a + b * k] = core.iter().enumerate().map(|(c, &i)| y[c * k + a] * uy[i as usize]).sum();
-            }
-        }
-        let fixed_rows = &y[core.len() * k..];
-        for t in 0..p {
-            let column = &inverse.core_fixed[t * dim..(t + 1) * dim];
-            let yt = &fixed_rows[t * k..(t + 1) * k];
-            for a in 0..k {
-                let cross: f64 =
-                    core.iter().enumerate().map(|(c, &i)| y[c * k + a] * column[i as usize]).sum();
-                for b in 0..k {
-                    out[a + b * k] += cross * yt[b];
-                    out[b + a * k] += cross * yt[b];
-                }
-            }
-            for s in 0..p {
-                let ys = &fixed_rows[s * k..(s + 1) * k];
-                for b in 0..k {
+                let yb = &y[(parent.first_row + b) * k..(parent.first_row + b + 1) * k];
+                for c in 0..k {
                     for a in 0..k {
-                        out[a + b * k] += ys[a] * inverse.fixed[s + t * p] * yt[b];
+                        form[a + c * k] += s[a] * yb[c] + yb[a] * s[c];
                     }
                 }
             }
         }
     }
+
+    /// out (random rows x k) <- U Y over the random panel rows of level j.
+    fn times_rows(&self, blocks: &Blocks, e: usize, j: usize, k: usize, y: &[f64], out: &mut Vec<f64>) {
+        let pattern = &blocks.eliminated[e];
+        let core = pattern.core(j);
+        let rows = pattern.parent_rows + core.len();
+        out.clear();
+        out.resize(rows * k, 0.0);
+        for parent in &pattern.parents {
+            let above = &blocks.eliminated[parent.elim];
+            let (kp, level) = (above.k, parent.level[j] as usize);
+            let inverse = &self.later[parent.elim - 1];
+            let first = above.start(level);
+            let map = &parent.core_map[pattern.core_ptr[j]..pattern.core_ptr[j + 1]];
+            for b in 0..kp {
+                let col = parent.first_row + b;
+                for a in 0..kp {
+                    let value = inverse.diag[level * kp * kp + a + b * kp];
+                    let r = parent.first_row + a;
+                    dense::axpy(value, &y[col * k..(col + 1) * k], &mut out[r * k..(r + 1) * k]);
+                }
+                let mut pair = |value: f64, r: usize| {
+                    dense::axpy(value, &y[col * k..(col + 1) * k], &mut out[r * k..(r + 1) * k]);
+                    dense::axpy(value, &y[r * k..(r + 1) * k], &mut out[col * k..(col + 1) * k]);
+                };
+                let shift = parent.first_row + kp;
+                for r in shift..pattern.parent_rows {
+                    pair(inverse.panel[(first + r - shift) * kp + b], r);
+                }
+                for (c, &at) in map.iter().enumerate() {
+                    let value = inverse.panel[(first + above.parent_rows + at as usize) * kp + b];
+                    pair(value, pattern.parent_rows + c);
+                }
+            }
+        }
+        for (b, &col) in core.iter().enumerate() {
+            let column = &self.core.values[col as usize * self.core.dim..(col as usize + 1) * self.core.dim];
+            let yb = &y[(pattern.parent_rows + b) * k..(pattern.parent_rows + b + 1) * k];
+            for (a, &row) in core.iter().enumerate() {
+                let r = pattern.parent_rows + a;
+                dense::axpy(column[row as usize], yb, &mut out[r * k..(r + 1) * k]);
+            }
+        }
+    }
+
+    /// U, V and information of a later eliminated factor, from those above it.
+    fn descend(&mut self, problem: &Problem, factor: &Factorization, e: usize) -> Result<(), KernelError> {
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[e];
+        let (k, p) = (pattern.k, self.p);
+        let root = &factor.roots[pattern.factor];
+        let root_t = transpose(k, root);
+        let sigma = covariance::product(k, root);
+        let this = &factor.later[e - 1];
+        let mut out = PanelInverse {
+            diag: vec![0.0; pattern.q * k * k],
+            panel: vec![0.0; this.schur.panel.len()],
+            v: vec![0.0; pattern.q * k * p],
+        };
+        let mut information = vec![0.0; k * k];
+        let (mut d_inverse, mut td, mut tdt) = (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k]);
+        let (mut y, mut uy, mut yv) = (vec![], vec![], vec![0.0; k * p]);
+        for j in 0..pattern.q {
+            let (start, rows) = (pattern.start(j), pattern.rows(j) - 1);
+            let h_rows = &this.schur.panel[start * k..(start + rows) * k];
+            let block = j * k * k..(j + 1) * k * k;
+            // z = T D^-1 T'h: U_rl = -U z, V_l = -sum z V, U_ll = T D^-1 T' + z'U z
+            dense::inverse_from_cholesky_small(k, &this.chol[block.clone()], &mut d_inverse);
+            dense::multiply_small(k, k, k, root, &d_inverse, &mut td);
+            dense::multiply_small(k, k, k, &td, &root_t, &mut tdt);
+            y.clear();
+            y.resize(rows * k, 0.0);
+            for (z, h) in y.chunks_exact_mut(k).zip(h_rows.chunks_exact(k)) {
+                dense::matvec_small(k, &tdt, h, z);
+            }
+            self.times_rows(blocks, e, j, k, &y, &mut uy);
+            for (t, v) in out.panel[start * k..].iter_mut().zip(&uy) {
+                *t = -v;
+            }
+            let diag = &mut out.diag[block.clone()];
+            diag.copy_from_slice(&tdt);
+            add_rows_product(k, &y, &uy, 1.0, diag);
+            self.weighted_v(blocks, e, j, k, &y, &mut yv);
+            for (t, v) in out.v[j * k * p..(j + 1) * k * p].iter_mut().zip(&yv) {
+                *t = -v;
+            }
+            // B_ll = (I + H Sigma)^-1 H - f'U f - (f'V)(f'V)', f = (I + H Sigma)^-1 h
+            let h = &this.schur.diag[block];
+            let mut b = h.to_vec();
+            shrink(k, h, &sigma, &mut b, k)?;
+            y.copy_from_slice(h_rows);
+            shrink(k, h, &sigma, &mut y, rows)?;
+            self.times_rows(blocks, e, j, k, &y, &mut uy);
+            add_rows_product(k, &y, &uy, -1.0, &mut b);
+            self.weighted_v(blocks, e, j, k, &y, &mut yv);
+            subtract_outer(k, &yv, &mut b);
+            dense::axpy(1.0, &b, &mut information);
+        }
+        symmetrize(k, &mut information);
+        self.information[pattern.factor] = information;
+        self.later[e - 1] = out;
+        Ok(())
+    }
+
+    /// Information of the leading factor: B_jj = R_j'E_j R_j with E_j = G - (Gc)'(U + V V')(Gc); U_jj when wanted.
+    fn leading_levels<const K: usize>(&mut self, problem: &Problem, factor: &Factorization, wanted: Wanted) {
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[0];
+        let k = if K > 0 { K } else { pattern.k };
+        let root = &factor.roots[pattern.factor][..k * k];
+        let mut information = vec![0.0; k * k];
+        let y = solved_panel::<K>(pattern, factor);
+        let mut forms = self.core.quadratic_forms(pattern, &y);
+        if wanted.leading_covariance {
+            self.leading = vec![0.0; pattern.q * k * k];
+        }
+        let (mut e, mut er, mut b, mut yv) =
+            (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * self.p]);
+        for (j, form) in forms.chunks_exact_mut(k * k).enumerate() {
+            let start = pattern.start(j);
+            let rows = &y[start * k..(start + pattern.rows(j)) * k];
+            if !pattern.parents.is_empty() {
+                self.add_parent_forms(blocks, 0, j, k, rows, form);
+            }
+            self.weighted_v(blocks, 0, j, k, rows, &mut yv);
+            let block = j * k * k..(j + 1) * k * k;
+            dense::inverse_from_cholesky_small(k, &factor.leading.chol[block.clone()], &mut e);
+            dense::axpy(-1.0, form, &mut e);
+            subtract_outer(k, &yv, &mut e);
+            let r = &problem.panels[0].diag[block.clone()];
+            dense::multiply_small(k, k, k, &e, r, &mut er);
+            dense::multiply_transposed_small(k, k, k, r, &er, &mut b);
+            dense::axpy(1.0, &b, &mut information);
+            if wanted.leading_covariance {
+                conditional_covariance(k, r, root, form, &mut self.leading[block]);
+            }
+        }
+        symmetrize(k, &mut information);
+        self.information[pattern.factor] = information;
+    }
 }
 
-/// out (r x k row-major) <- U Y with U symmetric r x r, Y r x k row-major.
+/// Panel rows G c of the leading levels (G = (L L')^-1), from L^-1 c.
+fn solved_panel<const K: usize>(pattern: &Pattern, factor: &Factorization) -> Vec<f64> {
+    let k = if K > 0 { K } else { pattern.k };
+    let mut y = factor.leading.panel.clone();
+    for j in 0..pattern.q {
+        let l = &factor.leading.chol[j * k * k..(j + 1) * k * k];
+        let start = pattern.start(j);
+        for row in y[start * k..(start + pattern.rows(j)) * k].chunks_exact_mut(k) {
+            dense::backward_small(k, l, row);
+        }
+    }
+    y
+}
+
+/// U_jj = T (N'N + I)^-1 T' + (R Sigma)' F (R Sigma) with N = R T and F = (Gc)'U(Gc).
+fn conditional_covariance(k: usize, r: &[f64], root: &[f64], form: &[f64], out: &mut [f64]) {
+    let (mut n, mut m) = (vec![0.0; k * k], vec![0.0; k * k]);
+    dense::multiply_small(k, k, k, r, root, &mut n);
+    dense::multiply_transposed_small(k, k, k, &n, &n, &mut m);
+    for i in 0..k {
+        m[i + i * k] += 1.0;
+    }
+    // N'N + I is positive definite whenever its entries are finite, which the factorization has checked
+    if dense::cholesky_small(k, &mut m).is_err() {
+        return;
+    }
+    for c in 0..k {
+        let mut column: Vec<f64> = (0..k).map(|i| root[c + i * k]).collect();
+        dense::forward_small(k, &m, &mut column);
+        dense::backward_small(k, &m, &mut column);
+        dense::matvec_small(k, root, &column, &mut out[c * k..(c + 1) * k]);
+    }
+    let sigma = covariance::product(k, root);
+    let (mut rs, mut inner, mut add) = (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k]);
+    dense::multiply_small(k, k, k, r, &sigma, &mut rs);
+    dense::multiply_small(k, k, k, form, &rs, &mut inner);
+    dense::multiply_transposed_small(k, k, k, &rs, &inner, &mut add);
+    dense::axpy(1.0, &add, out);
+}
+
+/// out (k x k) += sign * A'B for row-major A, B with as many rows as B has.
 #[inline(always)]
-fn symmetric_times_rows(r: usize, k: usize, u: &[f64], y: &[f64], out: &mut Vec<f64>) {
-    out.clear();
-    out.resize(r * k, 0.0);
-    for s in 0..r {
-        let column = &u[s * r..(s + 1) * r];
-        let ys = &y[s * k..(s + 1) * k];
-        for (target, &v) in out.chunks_exact_mut(k).zip(column) {
-            for a in 0..k {
-                target[a] += v * ys[a];
-            }
+fn add_rows_product(k: usize, a: &[f64], b: &[f64], sign: f64, out: &mut [f64]) {
+    for (ra, rb) in a.chunks_exact(k).zip(b.chunks_exact(k)) {
+        for (j, &v) in rb.iter().enumerate() {
+            dense::axpy(sign * v, ra, &mut out[j * k..(j + 1) * k]);
         }
     }
 }
 
-/// out (k x k) += sign * A'B for row-major A, B (r x k).
+/// out (k x k) -= V V' for V with columns of length k.
 #[inline(always)]
-fn add_rows_product(r: usize, k: usize, a: &[f64], b: &[f64], sign: f64, out: &mut [f64]) {
-    for s in 0..r {
-        for j in 0..k {
-            let v = sign * b[s * k + j];
-            for i in 0..k {
-                out[i + j * k] += a[s * k + i] * v;
-            }
+fn subtract_outer(k: usize, v: &[f64], out: &mut [f64]) {
+    for column in v.chunks_exact(k) {
+        for (j, &x) in column.iter().enumerate() {
+            dense::axpy(-x, column, &mut out[j * k..(j + 1) * k]);
         }
     }
 }

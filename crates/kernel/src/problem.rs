@@ -5,7 +5,7 @@
 //! the rest. The Schur complement of the leading factor is then a sum of nonnegative terms
 //! (rest'rest + c_j'(I + N_j N_j')^-1 c_j with N_j = R_j T) and loses no digits however large the group variance is.
 
-use crate::blocks::{Blocks, Pattern, group_rows};
+use crate::blocks::{Blocks, group_rows};
 use crate::core::CoreMatrix;
 use crate::dense;
 use crate::error::KernelError;
@@ -312,6 +312,8 @@ impl Problem {
                 self.accumulate_others(input, &blocks, &codes, j, rows, (&z, &w, &mut others));
             }
         }
+        // what the leading levels explain of the core's columns is taken out again
+        self.core.add_panels(leading, &self.panels[0].panel, -1.0);
     }
 
     /// Crossproducts of the other factors with everything, for the rows of one leading level.
@@ -412,29 +414,28 @@ impl Problem {
                 }
             }
         }
-        // what the leading level explains of the random columns is taken out again
+        // the same for later eliminated factors
         let rows = leading.rows(j);
         let panel = std::mem::take(&mut self.panels[0].panel);
         let (_, later) = self.panels.split_at_mut(1);
-        let mut targets = Targets { later, core: &mut self.core, border: &mut [], tail: &mut [] };
+        let mut targets = Targets { later, border: &mut [], tail: &mut [] };
         targets.add_level(blocks, 0, j, &panel[start * k..(start + rows - tail) * k], -1.0, false);
         self.panels[0].panel = panel;
     }
 }
 
-/// Where the Schur complement of an eliminated level goes: panels of later eliminated factors, core, border, tail.
+/// Where the Schur complement of an eliminated level goes: panels of later eliminated factors, border, tail.
 pub struct Targets<'a> {
     /// Panels of `Blocks::eliminated[1..]` or of those after the one being eliminated (see `add_level`).
     pub later: &'a mut [Panels],
-    pub core: &'a mut CoreMatrix,
     pub border: &'a mut [f64],
     pub tail: &'a mut [f64],
 }
 
 impl Targets<'_> {
     /// Adds sign * V V' where V holds the panel rows of level `j` of eliminated factor `e` (k values per row, tail rows
-    /// last when `with_tail`). `self.later` starts at eliminated factor e + 1. Core rows are left out of the core matrix
-    /// when the caller adds them densely (`Pattern::meets_most_of_core` and `with_tail`).
+    /// last when `with_tail`). `self.later` starts at eliminated factor e + 1. The core matrix itself is updated for all
+    /// levels at once by `CoreMatrix::add_panels`.
     #[inline(always)]
     pub fn add_level(&mut self, blocks: &Blocks, e: usize, j: usize, v: &[f64], sign: f64, with_tail: bool) {
         let pattern = &blocks.eliminated[e];
@@ -473,11 +474,8 @@ impl Targets<'_> {
                 }
             }
         }
-        if !(with_tail && pattern.meets_most_of_core(self.core.dim)) {
-            self.core.add_outer(core, k, &v[core_start * k..tail_start * k], sign);
-        }
         if with_tail {
-            let dim = self.core.dim;
+            let dim = blocks.core_dim;
             for t in 0..tail {
                 let vt = row(tail_start + t);
                 let border = &mut self.border[t * dim..(t + 1) * dim];
@@ -487,21 +485,6 @@ impl Targets<'_> {
                 for s in 0..tail {
                     self.tail[s + t * tail] += sign * dense::dot(row(tail_start + s), vt);
                 }
-            }
-        }
-    }
-}
-
-/// Panel rows of a contiguous range of levels, spread over the whole core: core_dim x (levels * k), column-major.
-pub fn spread(pattern: &Pattern, panel: &[f64], levels: std::ops::Range<usize>, dim: usize, out: &mut Vec<f64>) {
-    let k = pattern.k;
-    out.clear();
-    out.resize(dim * k * levels.len(), 0.0);
-    for (index, j) in levels.enumerate() {
-        let first = (pattern.start(j) + pattern.parent_rows) * k;
-        for (c, &at) in pattern.core(j).iter().enumerate() {
-            for a in 0..k {
-                out[at as usize + (index * k + a) * dim] = panel[first + c * k + a];
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::gradient::fixed_covariance;
-use crate::inverse::Inverse;
+use crate::inverse::{Inverse, Wanted};
 use crate::modes::Modes;
 use crate::problem::Problem;
 
@@ -134,56 +134,21 @@ impl Solution {
 /// Var(b | y) / sigma^2 at known fixed effects, per factor in kernel order and columns.
 fn conditional_covariances(problem: &Problem, factor: &Factorization) -> Result<Vec<Vec<f64>>, KernelError> {
     let blocks = &problem.blocks;
-    let leading = &blocks.eliminated[0];
-    let k = leading.k;
-    let root = &factor.roots[leading.factor];
-    let sigma = covariance::product(k, root);
-    let mut first = vec![0.0; leading.q * k * k];
-    let mut n = vec![0.0; k * k];
-    let mut m = vec![0.0; k * k];
-    let mut rs = vec![0.0; k * k];
-    let inverse = Inverse::new(problem, factor, false, false, |level| {
-        // U_jj = T (N'N + I)^-1 T' + (R Sigma)' (Y'UY) (R Sigma): a sum of nonnegative terms
-        let block = level.level * k * k..(level.level + 1) * k * k;
-        let r = &problem.panels[0].diag[block.clone()];
-        dense::multiply_small(k, k, k, r, root, &mut n);
-        dense::multiply_transposed_small(k, k, k, &n, &n, &mut m);
-        for i in 0..k {
-            m[i + i * k] += 1.0;
-        }
-        let out = &mut first[block];
-        if dense::cholesky_small(k, &mut m).is_ok() {
-            for c in 0..k {
-                let mut column: Vec<f64> = (0..k).map(|i| root[c + i * k]).collect();
-                dense::forward_small(k, &m, &mut column);
-                dense::backward_small(k, &m, &mut column);
-                dense::matvec_small(k, root, &column, &mut out[c * k..(c + 1) * k]);
-            }
-        }
-        dense::multiply_small(k, k, k, r, &sigma, &mut rs);
-        let mut inner = vec![0.0; k * k];
-        dense::multiply_small(k, k, k, level.yuy, &rs, &mut inner);
-        let mut add = vec![0.0; k * k];
-        dense::multiply_transposed_small(k, k, k, &rs, &inner, &mut add);
-        dense::axpy(1.0, &add, out);
-    })?;
+    let inverse =
+        Inverse::new(problem, factor, Wanted { with_fixed: false, leading_covariance: true })?;
     let mut out: Vec<Vec<f64>> = vec![vec![]; blocks.factors.len()];
-    out[leading.factor] = first;
     for (e, pattern) in blocks.eliminated.iter().enumerate().skip(1) {
         out[pattern.factor].clone_from(&inverse.later[e - 1].diag);
     }
     for &(f, offset) in &blocks.core {
         let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
-        let mut cov = vec![0.0; q * k * k];
-        for l in 0..q {
+        for start in (0..q).map(|l| offset + l * k) {
             for b in 0..k {
-                for a in 0..k {
-                    let (row, col) = (offset + l * k + a, offset + l * k + b);
-                    cov[l * k * k + a + b * k] = inverse.core.values[row + col * blocks.core_dim];
-                }
+                let column = start + (start + b) * blocks.core_dim;
+                out[f].extend_from_slice(&inverse.core.values[column..column + k]);
             }
         }
-        out[f] = cov;
     }
+    out[blocks.eliminated[0].factor] = inverse.leading;
     Ok(out)
 }
