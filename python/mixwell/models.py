@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -37,12 +37,18 @@ from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
+from mixwell.lazy import lazy_module
 from mixwell.predict import predict_new, predict_rows
 from mixwell.report import convergence, frames
 from mixwell.report.content import dropped_sentence
 from mixwell.report.convergence import Convergence
 from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
+
+if TYPE_CHECKING:
+    from mixwell.inference import lrt
+else:
+    lrt = lazy_module("mixwell.inference.lrt")
 
 FloatArray = NDArray[np.float64]
 ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
@@ -358,6 +364,51 @@ class LmerResult:
         fit = solve(design, reml=self.fit.reml, start=None, control=self.control)
         warn_about(design, fit)
         return LmerResult(design, fit, self.control)
+
+    # ---- random effects under test
+
+    def ranova(
+        self,
+        method: Literal["mixture", "bootstrap", "exact"] = "mixture",
+        n: int | None = None,
+        seed: Seed = None,
+    ) -> NativeFrame:
+        """Likelihood ratio tests of the random terms, one reduced or removed at a time.
+
+        Each variable left of a bar is left out by itself (one contained in an interaction is not); a term of a
+        single column is removed. The criterion of the fit, REML or ML, is kept. A variance that is zero under
+        the null hypothesis lies on the boundary of its space, so that a plain chi-square gives p-values that
+        are too large (``p_naive``).
+
+        Parameters
+        ----------
+        method
+            How ``p_value`` is found. ``"mixture"``: mixtures of chi-squares (Self & Liang 1987; Stram & Lee
+            1994), with simulated weights where several variances are tested at once. ``"bootstrap"``: responses
+            drawn under the null hypothesis. ``"exact"``: the exact distribution, by simulation, for models with
+            a single variance (Crainiceanu & Ruppert 2004).
+        n
+            Draws for ``"bootstrap"`` (1000) and ``"exact"`` (10000).
+        seed
+            A whole number for reproducible draws.
+
+        Returns
+        -------
+        frame
+            ``term npar llf aic lrt df p_naive p_value``; the first row is the whole model.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.ranova()[["term", "npar", "lrt", "df"]].round(3)
+                               term  npar     lrt   df
+        0                    <none>     6     NaN  NaN
+        1  Days in (Days | Subject)     4  42.837  2.0
+        """
+        draws = n if n is not None else 1000 if method == "bootstrap" else 10000
+        tests = lrt.term_tests(self.design, self.fit, method=method, n=draws, seed=seed, control=self.control)
+        return lrt.table(self.fit, tests, self._origin)
 
     # ---- telling
 

@@ -97,11 +97,11 @@ def _squared_distance(points: FloatArray, metric: FloatArray, sizes: Sequence[in
     scale = _balance(metric, sizes)
     points, metric = points / scale, metric * np.outer(scale, scale)
     step = 1.0 / float(np.linalg.eigvalsh(metric)[-1])
-    at = _project(points, sizes)
+    at = nearest_semidefinite(points, sizes)
     momentum = at
     t = 1.0
     for _ in range(500):
-        moved = _project(momentum - step * ((momentum - points) @ metric), sizes)
+        moved = nearest_semidefinite(momentum - step * ((momentum - points) @ metric), sizes)
         t_next = (1 + math.sqrt(1 + 4 * t * t)) / 2
         momentum = moved + ((t - 1) / t_next) * (moved - at)
         change = float(np.max(np.abs(moved - at)))
@@ -139,7 +139,7 @@ def _balance(metric: FloatArray, sizes: Sequence[int]) -> FloatArray:
     return np.concatenate(scales)
 
 
-def _project(points: FloatArray, sizes: Sequence[int]) -> FloatArray:
+def nearest_semidefinite(points: FloatArray, sizes: Sequence[int]) -> FloatArray:
     """Nearest positive semidefinite matrices: negative eigenvalues become zero."""
     out = np.empty_like(points)
     at = 0
@@ -148,6 +148,8 @@ def _project(points: FloatArray, sizes: Sequence[int]) -> FloatArray:
         part = points[:, at : at + len(rows)]
         if m == 1:
             out[:, at : at + 1] = np.maximum(part, 0.0)
+        elif m == 2:
+            out[:, at : at + 3] = _project_pair(part)
         else:
             matrices = np.empty((len(points), m, m))
             matrices[:, rows, columns] = part / _weights(m)
@@ -157,3 +159,16 @@ def _project(points: FloatArray, sizes: Sequence[int]) -> FloatArray:
             out[:, at : at + len(rows)] = nearest[:, rows, columns] * _weights(m)
         at += len(rows)
     return out
+
+
+def _project_pair(part: FloatArray) -> FloatArray:
+    """The same for 2 x 2 matrices (a, sqrt(2) b, c), in closed form: eigenvalues mean +- radius."""
+    mean = (part[:, 0] + part[:, 2]) / 2
+    half = (part[:, 0] - part[:, 2]) / 2
+    radius = np.sqrt(half**2 + part[:, 1] ** 2 / 2)
+    share = np.clip((mean + radius) / np.maximum(2 * radius, 1e-300), 0.0, None)
+    # One eigenvalue positive: (M - (mean - radius) I) (mean + radius) / (2 radius).
+    single = part * share[:, None]
+    single[:, [0, 2]] -= ((mean - radius) * share)[:, None]
+    inside = mean >= radius
+    return np.where(inside[:, None], part, single)
