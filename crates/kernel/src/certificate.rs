@@ -8,6 +8,8 @@ use crate::newton::{Objective, second_order_of_product};
 
 /// Step of the central differences of the gradient, relative to the size of the term's T.
 const DIFFERENCE: f64 = 1e-4;
+/// Step of one-sided differences, where an evaluation is expensive: its error is of this relative order.
+const ONE_SIDED: f64 = 1e-6;
 /// Eigenvalues of the Hessian below this, relative to the largest, count as flat.
 const FLAT: f64 = 1e-10;
 
@@ -85,20 +87,25 @@ impl Curvature {
                 continue;
             }
             let size = roots[objective.coords[b].term].iter().fold(0.0f64, |s, v| s.max(v.abs()));
-            let h = DIFFERENCE * size.max(1e-3);
-            let shifted = |sign: f64| {
+            let shifted = |h: f64| {
                 let mut t = theta.to_vec();
-                t[b] += sign * h;
+                t[b] += h;
                 objective.first_order(&t).map(|(_, _, first)| first)
             };
-            let (up, down) = (shifted(1.0)?, shifted(-1.0)?);
+            let (up, down, width) = if objective.is_expensive() {
+                let h = ONE_SIDED * size.max(1e-3);
+                (shifted(h)?, first.clone(), h)
+            } else {
+                let h = DIFFERENCE * size.max(1e-3);
+                (shifted(h)?, shifted(-h)?, 2.0 * h)
+            };
             for a in (0..m).filter(|&a| active[a]) {
-                hessian[a + b * m] = (up.gradient[a] - down.gradient[a]) / (2.0 * h);
+                hessian[a + b * m] = (up.gradient[a] - down.gradient[a]) / width;
             }
             for (d, (u, v)) in
                 fixed[b].iter_mut().zip(up.fixed_covariance.iter().zip(&down.fixed_covariance))
             {
-                *d = (u - v) / (2.0 * h);
+                *d = (u - v) / width;
             }
         }
         for b in 0..m {

@@ -23,6 +23,8 @@ pub struct FirstOrder {
     pub log_pwrss_gradient: Vec<f64>,
     /// Unscaled covariance of the fixed effects in orthonormal coordinates (p x p).
     pub fixed_covariance: Vec<f64>,
+    /// Var(b | y, beta) / sigma^2 per factor (kernel order, q blocks k x k), when asked for.
+    pub conditional: Option<Vec<Vec<f64>>>,
 }
 
 /// k x k block of a factor's matrix belonging to a term.
@@ -70,8 +72,9 @@ impl FirstOrder {
         modes: &Modes,
         term_roots: &[Vec<f64>],
         reml: bool,
+        keep_conditional: bool,
     ) -> Result<Self, KernelError> {
-        let wanted = Wanted { with_fixed: reml, leading_covariance: false };
+        let wanted = Wanted { with_fixed: reml, leading_covariance: keep_conditional };
         let inverse = Inverse::new(problem, factor, wanted)?;
         let scale = problem.n_effective(reml) / factor.pwrss;
         let n_terms = problem.widths.len();
@@ -95,7 +98,16 @@ impl FirstOrder {
             .map(|g| -g / factor.pwrss)
             .collect();
         let fixed_covariance = fixed_covariance(problem, factor);
-        Ok(Self { gradient, information, score_outer, gamma, log_pwrss_gradient, fixed_covariance })
+        let conditional = keep_conditional.then(|| inverse.into_conditional(&problem.blocks));
+        Ok(Self {
+            gradient,
+            information,
+            score_outer,
+            gamma,
+            log_pwrss_gradient,
+            fixed_covariance,
+            conditional,
+        })
     }
 }
 

@@ -68,6 +68,26 @@ impl Inverse {
         Ok(out)
     }
 
+    /// Var(b | y, beta) / sigma^2 per factor in kernel order: the diagonal blocks of U. The leading factor's must have been
+    /// wanted.
+    pub fn into_conditional(self, blocks: &Blocks) -> Vec<Vec<f64>> {
+        let mut out: Vec<Vec<f64>> = vec![vec![]; blocks.factors.len()];
+        for (pattern, later) in blocks.eliminated[1..].iter().zip(self.later) {
+            out[pattern.factor] = later.diag;
+        }
+        for &(f, offset) in &blocks.core {
+            let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
+            for start in (0..q).map(|l| offset + l * k) {
+                for b in 0..k {
+                    let column = start + (start + b) * blocks.core_dim;
+                    out[f].extend_from_slice(&self.core.values[column..column + k]);
+                }
+            }
+        }
+        out[blocks.eliminated[0].factor] = self.leading;
+        out
+    }
+
     fn of_core(problem: &Problem, factor: &Factorization, with_fixed: bool) -> Self {
         let blocks = &problem.blocks;
         let (dim, width) = (blocks.core_dim, blocks.tail);

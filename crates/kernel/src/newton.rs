@@ -12,6 +12,11 @@ use crate::problem::Problem;
 /// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
 pub const FLOOR: f64 = 1e-5;
 
+/// Core dimension from which evaluations are saved rather than repeated for a few digits more.
+const EXPENSIVE: usize = 500;
+/// Newton decrement at which the search stops for an expensive core: with so many levels it is far below the accuracy
+/// asked of any estimate.
+const EXPENSIVE_GAP: f64 = 1e-8;
 /// Newton decrement below which gradient differences say something about the optimum's curvature.
 const NEAR: f64 = 0.02;
 /// The same where the model misjudged the step by more than `MISJUDGED`.
@@ -80,6 +85,9 @@ pub struct Point {
     pub information: Vec<f64>,
     /// Average information plus the second-order term of Sigma = TT'.
     pub hessian: Vec<f64>,
+    /// What the derivatives were read from (at the floored theta).
+    pub factor: Factorization,
+    pub modes: Modes,
 }
 
 /// The criterion as a function of kernel coordinates.
@@ -102,6 +110,11 @@ impl<'a> Objective<'a> {
             })
             .collect();
         Self { problem, reml, coords, core_diagonal }
+    }
+
+    /// True when the dense core dominates: an evaluation then costs so much that none is repeated.
+    pub fn is_expensive(&self) -> bool {
+        self.problem.blocks.core_dim >= EXPENSIVE
     }
 
     fn roots(&self, theta: &[f64]) -> Vec<Vec<f64>> {
@@ -137,7 +150,8 @@ impl<'a> Objective<'a> {
         let roots = self.roots(&self.floored(theta));
         let factor = Factorization::new(self.problem, &roots)?;
         let modes = Modes::new(self.problem, &factor)?;
-        let first = FirstOrder::new(self.problem, &factor, &modes, &roots, self.reml)?;
+        let keep = self.is_expensive();
+        let first = FirstOrder::new(self.problem, &factor, &modes, &roots, self.reml, keep)?;
         Ok((factor, modes, first))
     }
 
@@ -161,7 +175,7 @@ impl<'a> Objective<'a> {
                     + second_order_of_product(&self.coords, &self.problem.widths, &first.gamma, a, b);
             }
         }
-        Ok(Point { theta: theta.to_vec(), criterion: value, first, information, hessian })
+        Ok(Point { theta: theta.to_vec(), criterion: value, first, information, hessian, factor, modes })
     }
 }
 
@@ -338,6 +352,8 @@ pub fn minimize(
 ) -> Result<Point, KernelError> {
     let widths = &objective.problem.widths;
     let mut point = objective.point(theta)?;
+    let gap_tolerance =
+        if objective.is_expensive() { control.gap_tolerance.max(EXPENSIVE_GAP) } else { control.gap_tolerance };
     let mut radius = 1.0;
     let mut label = first_step;
     let mut correction = Correction::new(free.len());
@@ -359,7 +375,7 @@ pub fn minimize(
             decrement,
             step: label,
         });
-        if decrement <= control.gap_tolerance {
+        if decrement <= gap_tolerance {
             return Ok(point);
         }
         loop {

@@ -8,6 +8,7 @@ use crate::factor::Factorization;
 use crate::gradient::fixed_covariance;
 use crate::inverse::{Inverse, Wanted};
 use crate::modes::Modes;
+use crate::newton::{Objective, Point};
 use crate::problem::Problem;
 
 /// Estimates at one theta.
@@ -75,11 +76,32 @@ impl Solution {
         let roots = covariance::unpack(&problem.widths, theta_star);
         let factor = Factorization::new(problem, &roots)?;
         let modes = Modes::new(problem, &factor)?;
-        let pwrss = pwrss(problem, &factor);
+        Self::read(problem, &roots, &factor, &modes, reml, None)
+    }
+
+    /// Reads the factorization of an optimum; anew where its derivatives were taken next to a singular theta.
+    pub fn of_point(objective: &Objective, point: &Point) -> Result<Self, KernelError> {
+        if objective.is_floored(&point.theta) {
+            return Self::new(objective.problem, &point.theta, objective.reml);
+        }
+        let roots = covariance::unpack(&objective.problem.widths, &point.theta);
+        let conditional = point.first.conditional.as_deref();
+        Self::read(objective.problem, &roots, &point.factor, &point.modes, objective.reml, conditional)
+    }
+
+    fn read(
+        problem: &Problem,
+        roots: &[Vec<f64>],
+        factor: &Factorization,
+        modes: &Modes,
+        reml: bool,
+        conditional: Option<&[Vec<f64>]>,
+    ) -> Result<Self, KernelError> {
+        let pwrss = pwrss(problem, factor);
         let sigma2 = pwrss / problem.n_effective(reml);
 
         let beta = unscale_coefficients(problem, &modes.beta);
-        let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, &factor));
+        let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, factor));
         vcov.iter_mut().for_each(|v| *v *= sigma2);
 
         let original: Vec<Vec<f64>> = (0..problem.widths.len())
@@ -92,7 +114,15 @@ impl Solution {
             .collect();
 
         let blocks = &problem.blocks;
-        let conditional = conditional_covariances(problem, &factor)?;
+        let computed;
+        let conditional = match conditional {
+            Some(given) => given,
+            None => {
+                let wanted = Wanted { with_fixed: false, leading_covariance: true };
+                computed = Inverse::new(problem, factor, wanted)?.into_conditional(blocks);
+                &computed
+            }
+        };
         let mut mode_values = vec![vec![]; blocks.factors.len()];
         let mut mode_cov = vec![vec![]; blocks.factors.len()];
         for (f, info) in blocks.factors.iter().enumerate() {
@@ -118,7 +148,7 @@ impl Solution {
             mode_cov[info.input] = cov;
         }
         Ok(Self {
-            criterion: criterion(problem, &factor, reml),
+            criterion: criterion(problem, factor, reml),
             theta: covariance::pack(&problem.widths, &original),
             sigma: sigma2.sqrt(),
             pwrss,
@@ -129,26 +159,4 @@ impl Solution {
             mode_cov,
         })
     }
-}
-
-/// Var(b | y) / sigma^2 at known fixed effects, per factor in kernel order and columns.
-fn conditional_covariances(problem: &Problem, factor: &Factorization) -> Result<Vec<Vec<f64>>, KernelError> {
-    let blocks = &problem.blocks;
-    let inverse =
-        Inverse::new(problem, factor, Wanted { with_fixed: false, leading_covariance: true })?;
-    let mut out: Vec<Vec<f64>> = vec![vec![]; blocks.factors.len()];
-    for (e, pattern) in blocks.eliminated.iter().enumerate().skip(1) {
-        out[pattern.factor].clone_from(&inverse.later[e - 1].diag);
-    }
-    for &(f, offset) in &blocks.core {
-        let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
-        for start in (0..q).map(|l| offset + l * k) {
-            for b in 0..k {
-                let column = start + (start + b) * blocks.core_dim;
-                out[f].extend_from_slice(&inverse.core.values[column..column + k]);
-            }
-        }
-    }
-    out[blocks.eliminated[0].factor] = inverse.leading;
-    Ok(out)
 }

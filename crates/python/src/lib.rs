@@ -289,7 +289,7 @@ impl Problem {
         let (optimum, solution) = detached(py, || {
             let start = start.map(|s| self.to_kernel(s)).transpose()?;
             let optimum = optimize(&self.inner, reml, start.as_deref(), &control)?;
-            let solution = Solution::new(&self.inner, &optimum.theta, reml)?;
+            let solution = Solution::of_point(&Objective::new(&self.inner, reml), &optimum.point)?;
             Ok((optimum, solution))
         })?;
         let out = self.solution_dict(py, solution)?;
