@@ -164,7 +164,7 @@ def _pandas(name: str, values: list[object]) -> Values:
         return np.array(values, dtype=np.float64)
     objects = pd.Series(values, dtype=object)
     if name == "level":
-        return cast("Values", objects.astype("str"))
+        return cast("Values", objects)
     return cast("Values", objects.astype("Int64") if None in values else objects.astype("int64"))
 
 
