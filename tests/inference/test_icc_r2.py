@@ -1,0 +1,138 @@
+"""Shares of variance: against R's performance, Johnson's formula by hand, and identities."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import mixwell as mw
+from mixwell.errors import SingularFitWarning
+from reference_cases import Case, cases, covariance_terms
+from small_models import fitted, grouped
+
+# performance leaves out slopes written as terms of their own, and slopes without a column of the fixed part.
+DIFFERS = {"sleep_diag_reml", "sleep_poly_ml", "ratpup_slope_corr_reml", "ratpup_slope_uncorr_reml"}
+CASES = [case for case in cases().values() if "performance" in case.results]
+
+
+def fit_of(case: Case) -> mw.LmerResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mw.lmer(case.formula, case.frame, **case.arguments)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.id not in DIFFERS], ids=lambda case: case.id)
+def test_icc_and_r2_match_performance(case: Case) -> None:
+    wanted = case.results["performance"]
+    fit = fit_of(case)
+    if "icc" in wanted:
+        assert fit.icc().adjusted == pytest.approx(wanted["icc"]["adjusted"], rel=1e-5)
+        assert fit.icc().conditional == pytest.approx(wanted["icc"]["unadjusted"], rel=1e-5)
+    assert fit.r2().marginal == pytest.approx(wanted["r2_nakagawa"]["marginal"], rel=1e-5, abs=1e-12)
+    if "conditional" in wanted["r2_nakagawa"]:
+        assert fit.r2().conditional == pytest.approx(wanted["r2_nakagawa"]["conditional"], rel=1e-5)
+
+
+def test_cases_without_an_icc_in_r_are_the_singular_ones() -> None:
+    """Elsewhere the matrix above would pass by comparing nothing."""
+    without = {case.id for case in CASES if "icc" not in case.results["performance"]}
+    assert all(cases()[name].results["isSingular"] for name in without)
+
+
+@pytest.mark.parametrize("name", sorted(DIFFERS))
+def test_slopes_follow_johnsons_formula_where_r_leaves_them_out(name: str) -> None:
+    """Mean over rows of z' Sigma z, row by row, from R's covariance matrices and fixed effects."""
+    case = cases()[name]
+    fit = fit_of(case)
+    design = fit.design
+    random = 0.0
+    for term, (_, _, covariance) in zip(design.terms, covariance_terms(case.results), strict=True):
+        rows = np.column_stack(term.columns)
+        random += float(np.mean([z @ covariance @ z for z in rows]))
+    fixed = np.var(design.x @ np.array(list(case.results["fixef"].values())), ddof=1)
+    residual = case.results["sigma"] ** 2
+    assert fit.icc().adjusted == pytest.approx(random / (random + residual), rel=2e-5)
+    assert fit.icc().conditional == pytest.approx(random / (random + fixed + residual), rel=2e-5)
+    assert fit.r2().marginal == pytest.approx(fixed / (random + fixed + residual), rel=2e-5)
+    assert fit.r2().conditional == pytest.approx(1 - residual / (random + fixed + residual), rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["slopes", "crossed", "independent", "nested"])
+def test_shares_add_up(name: str) -> None:
+    fit = fitted(name)
+    icc, r2, table = fit.icc(), fit.r2(), fit.variance_decomposition()
+    assert sum(icc.by_factor.values()) == pytest.approx(icc.adjusted, rel=1e-12)
+    assert r2.conditional - r2.marginal == pytest.approx(icc.conditional, rel=1e-12)
+    assert table["percent"].sum() == pytest.approx(100, rel=1e-12)
+    assert table["percent_random"].iloc[1:].sum() == pytest.approx(100, rel=1e-12)
+    assert table["percent"].iloc[0] == pytest.approx(100 * r2.marginal, rel=1e-12)
+    assert table["source"].tolist() == ["Fixed effects", *fit.ngroups, "Residual"]
+
+
+def test_shares_do_not_depend_on_units_and_origin() -> None:
+    data = grouped()
+    moved = data.assign(x=100 * data["x"] - 7, y=1e3 * data["y"])
+    one, other = (mw.lmer("y ~ x + (x | g)", d) for d in (data, moved))
+    assert other.icc().adjusted == pytest.approx(one.icc().adjusted, rel=1e-7)
+    assert other.r2().marginal == pytest.approx(one.r2().marginal, rel=1e-7)
+
+
+def test_reliability_of_balanced_intercepts_is_spearman_brown() -> None:
+    """n rho / (1 + (n - 1) rho) with the intraclass correlation rho and n per group, by ML with mean known.
+
+    lme4's conditional variances hold beta at its estimate, so the formula is exact.
+    """
+    fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+    rho = fit.icc().adjusted
+    np.testing.assert_allclose(fit.reliability()["Batch"]["(Intercept)"], 5 * rho / (1 + 4 * rho), rtol=1e-9)
+
+
+def test_reliability_has_a_frame_per_factor_and_refuses_zero_variances() -> None:
+    frames = fitted("slopes").reliability()
+    assert list(frames) == ["g"]
+    assert frames["g"].shape == (8, 2)
+    assert ((frames["g"] > 0) & (frames["g"] < 1)).all(axis=None)
+    with pytest.warns(SingularFitWarning):
+        flat = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2())
+    with pytest.raises(mw.ModelError, match="'Batch' is not defined: its variance is estimated as zero"):
+        flat.reliability()
+
+
+# ---- variance inflation
+
+
+def test_vif_of_single_columns_is_one_over_one_minus_r_squared() -> None:
+    """With a random part that explains nothing, the VIF is that of least squares."""
+    rng = np.random.default_rng(3)
+    data = grouped().assign(z=lambda d: d["x"] + rng.normal(size=90), y=rng.normal(size=90))
+    data["y"] -= data.groupby("g")["y"].transform("mean")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mw.lmer("y ~ x + z + o + (1 | g)", data)
+    assert fit.fit.theta[0] < 1e-6
+    table = fit.vif().set_index("term")
+    for name, others in (("x", ["z", "o"]), ("z", ["x", "o"]), ("o", ["x", "z"])):
+        design = np.column_stack([np.ones(90), data[others]])
+        rest = data[name] - design @ np.linalg.lstsq(design, data[name], rcond=None)[0]
+        expected = np.sum((data[name] - data[name].mean()) ** 2) / np.sum(rest**2)
+        assert table.loc[name, "gvif"] == pytest.approx(expected, rel=1e-8)
+
+
+def test_gvif_does_not_depend_on_the_coding() -> None:
+    main = [
+        mw.lmer("y ~ x + o + arm + (1 | g)", grouped(), contrasts={"arm": kind}).vif()
+        for kind in ("treatment", "sum", "helmert")
+    ]
+    assert main[0]["df"].tolist() == [1, 1, 2]
+    for other in main[1:]:
+        np.testing.assert_allclose(other["gvif"], main[0]["gvif"], rtol=1e-8)
+    np.testing.assert_allclose(
+        main[0]["gvif_per_df"], main[0]["gvif"] ** (1 / (2 * main[0]["df"])), rtol=1e-12
+    )
+
+
+def test_vif_needs_two_terms() -> None:
+    with pytest.raises(mw.ModelError, match="1 besides the intercept"):
+        mw.lmer("y ~ x + (1 | g)", grouped()).vif()
