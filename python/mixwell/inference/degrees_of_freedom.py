@@ -53,7 +53,8 @@ def approximation(design: Design, fit: Fit, ddf: str) -> Approximation:
     MixwellError
         When there is no such method.
     ModelError
-        When it does not apply: Kenward-Roger to a fit by maximum likelihood, between-within to crossed factors.
+        When it does not apply: Kenward-Roger to a fit by maximum likelihood, between-within to crossed
+        factors.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class KenwardRoger:
         f_value = wald_f(rows, value, self.vcov)
         q = len(rows)
         if q == 1:
-            return JointStatistic(f_value, 1, float(self.row_df(rows)[0]))
+            return JointStatistic(f_value, 1, float(self.row_df(rows)[0]), f_value)
         covariance = rows @ self.unadjusted @ rows.T
         scale = 1 / np.sqrt(np.diagonal(covariance))
         rows = rows * scale[:, np.newaxis]
@@ -68,7 +68,7 @@ class KenwardRoger:
         a1 = float(traces @ self.parameter_cov @ traces)
         a2 = float(np.einsum("ij,iab,jba->", self.parameter_cov, parts, parts, optimize=True))
         den_df, factor = denominator(a1, a2, q)
-        return JointStatistic(factor * f_value, q, den_df)
+        return JointStatistic(factor * f_value, q, den_df, f_value)
 
 
 def denominator(a1: float, a2: float, q: int) -> tuple[float, float]:

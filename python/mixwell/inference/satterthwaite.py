@@ -1,8 +1,8 @@
 """Satterthwaite's degrees of freedom: from the curvature at the optimum, no further evaluation.
 
 A contrast's variance v = l' vcov l depends on the parameters (T, sigma^2). With g its gradient and A the
-asymptotic covariance of the parameters, df = 2 v^2 / (g' A g): those of the chi-square whose mean and variance
-are v's (Satterthwaite 1946; Giesbrecht & Burns 1985).
+asymptotic covariance of the parameters, df = 2 v^2 / (g' A g): those of the chi-square whose mean and
+variance are v's (Satterthwaite 1946; Giesbrecht & Burns 1985).
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Satterthwaite:
         """Principal axes of the contrast's covariance, each with its own df, pooled into one F."""
         f_value = wald_f(rows, value, self.vcov)
         if len(rows) == 1:
-            return JointStatistic(f_value, 1, float(self.row_df(rows)[0]))
+            return JointStatistic(f_value, 1, float(self.row_df(rows)[0]), f_value)
         _, axes = np.linalg.eigh(rows @ self.vcov @ rows.T)
-        return JointStatistic(f_value, len(rows), pooled_df(self.row_df(axes.T @ rows)))
+        return JointStatistic(f_value, len(rows), pooled_df(self.row_df(axes.T @ rows)), f_value)
 
 
 def pooled_df(df: FloatArray) -> float:
@@ -81,8 +81,8 @@ def satterthwaite(design: Design, fit: Fit) -> Satterthwaite:
 
     The curvature holds the Hessian of the profiled criterion. With N = n (ML) or n - rank (REML) and
     pwrss = N sigma^2 at the optimum, the criterion as a function of (T, sigma^2) has the second derivatives
-    d_ss = N / sigma^4, d_Ts = -(N / sigma^2) d log pwrss / dT, and d_TT = H + d_Ts d_sT / d_ss. Coordinates held
-    at the boundary are left out.
+    d_ss = N / sigma^4, d_Ts = -(N / sigma^2) d log pwrss / dT, and d_TT = H + d_Ts d_sT / d_ss. Coordinates
+    held at the boundary are left out.
     """
     active = fit.curvature.active
     rank = len(fit.beta)
@@ -102,7 +102,7 @@ def satterthwaite(design: Design, fit: Fit) -> Satterthwaite:
 
 
 def positive_inverse(matrix: FloatArray) -> FloatArray:
-    """Inverse of a symmetric matrix on the space where it is positive, zero elsewhere; invariant to scaling."""
+    """Inverse of a symmetric matrix where it is positive, zero elsewhere; units do not matter."""
     diagonal = np.diagonal(matrix)
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))

@@ -37,7 +37,8 @@ class Counted:
 
     def joint(self, rows: FloatArray, value: FloatArray) -> JointStatistic:
         """Wald's F, with the smallest among the coefficients involved."""
-        return JointStatistic(wald_f(rows, value, self.vcov), len(rows), float(self.row_df(rows).min()))
+        f_value = wald_f(rows, value, self.vcov)
+        return JointStatistic(f_value, len(rows), float(self.row_df(rows).min()), f_value)
 
 
 def normal(design: Design, fit: Fit) -> Counted:
@@ -65,12 +66,12 @@ class RandomEffect:
 def containment(design: Design, fit: Fit) -> Counted:
     """Containment, as SAS's DDFM=CONTAIN.
 
-    The degrees of freedom of a term are the smallest rank contribution to [X Z] among the random effects that
-    contain it, each beyond X and the effects before it; n - rank [X Z] where none does. A random effect, a set of
-    columns left of a bar for each level of its factor, contains a term whose variables all are among its own,
-    left or right of the bar, or constant within the levels of the factor: what SAS writes ``subject(treatment)``
-    is said here by the data. Every random effect contains the intercept. Variables are compared as written:
-    ``(Days | Subject)`` contains ``Days``, not ``I(Days^2)``.
+    The degrees of freedom of a term are the smallest rank contribution to [X Z] among the random effects
+    that contain it, each beyond X and the effects before it; n - rank [X Z] where none does. A random effect,
+    a set of columns left of a bar for each level of its factor, contains a term whose variables all are among
+    its own, left or right of the bar, or constant within the levels of the factor: what SAS writes
+    ``subject(treatment)`` is said here by the data. Every random effect contains the intercept. Variables are
+    compared as written: ``(Days | Subject)`` contains ``Days``, not ``I(Days^2)``.
 
     Raises
     ------
@@ -109,14 +110,14 @@ def containment(design: Design, fit: Fit) -> Counted:
         return True
 
     by_column = np.full(design.x.shape[1], float(design.n_obs - total))
-    for term in design.fixed_terms:
+    for fixed in design.fixed_terms:
         ranks = [
             rank
             for effect, rank in zip(effects, contributions, strict=True)
-            if rank > 0 and contains(effect, term)
+            if rank > 0 and contains(effect, fixed)
         ]
         if ranks:
-            by_column[list(term.columns)] = min(ranks)
+            by_column[list(fixed.columns)] = min(ranks)
     return Counted(fit.vcov, by_column[fit.kept])
 
 
@@ -132,8 +133,8 @@ def rank_contributions(design: Design, fit: Fit, effects: list[RandomEffect]) ->
     found = components(design)
     if found.largest(design) > LARGEST:
         raise ModelError(
-            f"Containment needs the rank of {found.largest(design):,} linked random-effects columns, more than "
-            f"the {LARGEST:,} that are feasible; use ddf='satterthwaite'."
+            f"Containment needs the rank of {found.largest(design):,} linked random-effects columns, more "
+            f"than the {LARGEST:,} that are feasible; use ddf='satterthwaite'."
         )
     x, _ = np.linalg.qr(design.x[:, fit.kept])
     parts = list(stacks(design, found, x, weighted=False))
@@ -171,13 +172,14 @@ def between_within(design: Design, fit: Fit) -> Counted:
 
     Subjects are the independent groups of rows: the levels of the grouping factor, of the coarsest one where
     factors are nested. A term whose columns are constant within every subject has subjects - rank(columns of
-    such terms) degrees of freedom; any other what is left of n - rank(X). (Schluchter & Elashoff 1990. SAS also
-    splits the second part between several within-subject factors; here it is one.)
+    such terms) degrees of freedom; any other what is left of n - rank(X). (Schluchter & Elashoff 1990. SAS
+    also splits the second part between several within-subject factors; here it is one.)
 
     Raises
     ------
     ModelError
-        Where factors are crossed, so that there are no independent subjects, or nothing is left between or within.
+        Where factors are crossed, so that there are no independent subjects, or nothing is left between or
+        within them.
     """
     found = components(design)
     if len(found.counts) < 2:

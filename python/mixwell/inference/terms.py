@@ -1,0 +1,315 @@
+"""Hypotheses of the terms of the fixed part, as contrasts of its coefficients.
+
+All three types depend on the spaces that terms span, not on how factors are coded. The rows are chosen so too
+(the degrees of freedom of several rows depend on which basis of their space is given): they are the rows of
+treatment coding with the first level as base, R's default.
+
+Type I and II rows come from crossproducts of X, in which terms are adjusted for each other as by least
+squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixwell.data.columns import labels
+from mixwell.design.coding import ColumnPlan, VariableCoding, fill_column, plan_columns
+from mixwell.design.contrasts import Contrast, contrast_columns
+from mixwell.design.functions import Categories, Matrix, Value
+from mixwell.design.record import Design, Recipe
+from mixwell.errors import MixwellError, ModelError
+from mixwell.formula.expression import Node
+from mixwell.inference.estimable import aliasing, estimable_part
+
+FloatArray = NDArray[np.float64]
+
+TYPES = ("I", "II", "III")
+
+# Rows on which two codings of the same terms are compared: every cell, where there are fewer than these.
+CELLS = 20_000
+# Singular values below this part of the largest are zero.
+SMALL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class TermRows:
+    """The hypothesis of a term.
+
+    Attributes
+    ----------
+    name
+        Of the term.
+    rows
+        Shape (m, rank): contrasts of the estimable coefficients, linearly independent.
+    """
+
+    name: str
+    rows: FloatArray
+
+
+def term_rows(design: Design, kept: NDArray[np.intp], type_: str) -> tuple[TermRows, ...]:
+    """Hypotheses of all terms but the intercept that have estimable coefficients.
+
+    Parameters
+    ----------
+    design
+        Made from a formula.
+    kept
+        Indices of the estimable columns of X.
+    type_
+        ``"I"``: each term after those before it. ``"II"``: after all that do not contain it. ``"III"``: cell
+        means compared with equal weights.
+
+    Raises
+    ------
+    MixwellError
+        When there is no such type.
+    ModelError
+        When the design was made without a formula.
+    """
+    if type_ not in TYPES:
+        raise MixwellError(f"There is no anova type {type_!r}; there are 'I', 'II' and 'III'.")
+    recipe = design.recipe
+    if recipe is None:
+        raise ModelError(
+            "Analysis of variance needs the terms of a formula; this design was made without one."
+        )
+    if type_ == "III":
+        found = _cell_mean_rows(design, recipe, kept)
+    else:
+        found = _adjusted_rows(design, recipe, kept, sequential=type_ == "I")
+    return tuple(TermRows(name, rows) for name, rows in found if len(rows))
+
+
+# ---- containment of terms
+
+
+def _parts(recipe: Recipe, variables: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Factors and numeric variables of a term."""
+    kinds = {
+        variable.name: recipe.codings[variable.expression].levels is not None
+        for variable in recipe.formula.fixed.variables
+    }
+    return (
+        frozenset(name for name in variables if kinds[name]),
+        frozenset(name for name in variables if not kinds[name]),
+    )
+
+
+def contains(recipe: Recipe, larger: tuple[str, ...], smaller: tuple[str, ...]) -> bool:
+    """Whether a term contains another: the same numeric variables, and all of its factors and more."""
+    factors, numbers = _parts(recipe, larger)
+    own_factors, own_numbers = _parts(recipe, smaller)
+    return numbers == own_numbers and own_factors < factors
+
+
+# ---- types I and II
+
+
+def _adjusted_rows(
+    design: Design, recipe: Recipe, kept: NDArray[np.intp], *, sequential: bool
+) -> list[tuple[str, FloatArray]]:
+    """Rows [0, X1'M X1, X1'M X2]: a term X1 adjusted for X0 (M); X2 are later terms or contain it."""
+    x = design.x[:, kept]
+    change = _to_treatment(design, recipe)[np.ix_(kept, kept)] if len(kept) == design.x.shape[1] else None
+    back = np.eye(len(kept)) if change is None else np.linalg.inv(change)
+    cross = back.T @ (x.T @ x) @ back
+    position = {int(column): i for i, column in enumerate(kept)}
+    columns = [[position[c] for c in term.columns if c in position] for term in design.fixed_terms]
+    found = []
+    for t, term in enumerate(design.fixed_terms):
+        own = columns[t]
+        if not term.variables or not own:
+            continue
+        before: list[int] = []
+        after: list[int] = []
+        for s, other in enumerate(design.fixed_terms):
+            if s != t:
+                later = s > t if sequential else contains(recipe, other.variables, term.variables)
+                (after if later else before).extend(columns[s])
+        swept = cross.copy()
+        if before:
+            scale = 1 / np.sqrt(np.diagonal(cross)[before])
+            inner = cross[np.ix_(before, before)] * np.outer(scale, scale)
+            half = np.linalg.solve(inner, scale[:, np.newaxis] * cross[before])
+            swept -= (cross[:, before] * scale) @ half
+        rows = swept[own]
+        rows[:, before] = 0
+        block = swept[np.ix_(own, own)]
+        # The basis is lmerTest's: columns adjusted one by one, or as they are where no term contains this.
+        one_by_one = sequential or bool(after)
+        reduced = _doolittle(block, rows) if one_by_one else np.asarray(np.linalg.solve(block, rows))
+        found.append((term.name, reduced if change is None else reduced @ change))
+    return found
+
+
+def _doolittle(block: FloatArray, rows: FloatArray) -> FloatArray:
+    """Eliminate the rows downwards, to ones on the diagonal of ``block``: columns adjusted one by one."""
+    lower = np.linalg.cholesky(block)
+    reduced = np.linalg.solve(lower, rows)
+    return np.asarray(reduced / np.diagonal(lower)[:, np.newaxis])
+
+
+def _to_treatment(design: Design, recipe: Recipe) -> FloatArray:
+    """D (p, p) with X = X_treatment D; the coefficients in treatment coding are D beta."""
+    fixed = recipe.formula.fixed
+    codings = {variable.expression: recipe.codings[variable.expression] for variable in fixed.variables}
+    treatment = {node: _treatment(coding) for node, coding in codings.items()}
+    if all(treatment[node] is coding for node, coding in codings.items()):
+        return np.eye(len(recipe.x))
+    plans = tuple(column.plan for column in plan_columns(fixed, treatment))
+    if len(plans) != len(recipe.x):
+        return np.eye(len(recipe.x))
+    values, n_rows = _cells(codings)
+    ours, theirs = _columns(recipe.x, values, n_rows), _columns(plans, values, n_rows)
+    change, _, _, _ = np.linalg.lstsq(theirs, ours, rcond=None)
+    change[np.abs(change) < SMALL] = 0
+    return np.asarray(change)
+
+
+def _treatment(coding: VariableCoding) -> VariableCoding:
+    """The same variable in treatment coding with the first level as base."""
+    if coding.levels is None or coding.contrast is None:
+        return coding
+    if coding.contrast.level == tuple(range(1, len(coding.levels))):
+        return coding
+    return replace(coding, contrast=contrast_columns(Contrast("treatment"), coding.name, coding.levels))
+
+
+def _cells(codings: Mapping[Node, VariableCoding]) -> tuple[dict[Node, Value], int]:
+    """Variables at every combination of levels, numbers drawn at random: identities of columns show there."""
+    rng = np.random.default_rng(1)
+    factors = {node: coding.levels for node, coding in codings.items() if coding.levels is not None}
+    size = prod(len(levels) for levels in factors.values())
+    width = sum(coding.width for coding in codings.values() if coding.levels is None)
+    n_rows = max(size * (2 ** min(width, 6) + 2), 50) if size <= CELLS else 10 * CELLS
+    values: dict[Node, Value] = {}
+    step = 1
+    for node, levels in factors.items():
+        if size <= CELLS:
+            codes = (np.arange(n_rows) // step) % len(levels)
+            step *= len(levels)
+        else:
+            codes = rng.integers(0, len(levels), n_rows)
+        values[node] = Categories(codes.astype(np.int32), labels(levels))
+    for node, coding in codings.items():
+        if coding.levels is None:
+            drawn = rng.normal(size=(n_rows, coding.width))
+            values[node] = Matrix(drawn) if coding.several else drawn[:, 0]
+    return values, n_rows
+
+
+def _columns(plans: tuple[ColumnPlan, ...], values: Mapping[Node, Value], n_rows: int) -> FloatArray:
+    out = np.empty((n_rows, len(plans)), order="F")
+    for j, plan in enumerate(plans):
+        fill_column(plan, values, out[:, j])
+    return out
+
+
+def canonical_rows(
+    design: Design, kept: NDArray[np.intp], rows: FloatArray, value: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The same joint hypothesis, in rows that depend on nothing else.
+
+    They are the reduced row echelon form in treatment coding. So a hypothesis has one test, whichever
+    contrasts express it and however factors are coded; rows of type III tests are in this form already.
+
+    Parameters
+    ----------
+    design, kept
+        The design and its estimable columns.
+    rows, value
+        Shapes (m, rank) and (m,): the hypothesis is that ``value``, estimated by rows @ beta less a constant,
+        is zero.
+    """
+    change = _to_treatment(design, design.recipe) if design.recipe is not None else np.eye(len(kept))
+    if len(kept) < design.x.shape[1]:
+        change = np.eye(len(kept))
+    reduced = np.column_stack([np.linalg.solve(change.T, rows.T).T, value])
+    reduced /= np.abs(reduced[:, :-1]).max(axis=1)[:, np.newaxis]
+    pivot = 0
+    for column in range(len(kept)):
+        if pivot == len(reduced):
+            break
+        best = pivot + int(np.argmax(np.abs(reduced[pivot:, column])))
+        if abs(reduced[best, column]) <= SMALL:
+            reduced[pivot:, column] = 0
+            continue
+        reduced[[pivot, best]] = reduced[[best, pivot]]
+        reduced[pivot] /= reduced[pivot, column]
+        others = np.arange(len(reduced)) != pivot
+        reduced[others] -= np.outer(reduced[others, column], reduced[pivot])
+        pivot += 1
+    return reduced[:, :-1] @ change, reduced[:, -1]
+
+
+# ---- type III
+
+
+def _cell_mean_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> list[tuple[str, FloatArray]]:
+    fixed = recipe.formula.fixed
+    by_name = {variable.name: recipe.codings[variable.expression] for variable in fixed.variables}
+    present = set(kept.tolist())
+    # A term that is aliased as a whole is not in the model; of one aliased in part, some contrasts remain.
+    alive = [column for term in design.fixed_terms if present & set(term.columns) for column in term.columns]
+    null_space = aliasing(design.x[:, alive], [alive.index(int(column)) for column in kept])
+    estimable = [alive.index(int(column)) for column in kept]
+    plans = [recipe.x[column] for column in alive]
+    sizes = {node: len(coding.levels) for node, coding in recipe.codings.items() if coding.levels is not None}
+    found = []
+    for term in design.fixed_terms:
+        if not term.variables or not present & set(term.columns):
+            continue
+        codings = [by_name[name] for name in term.variables]
+        others = [other for other in design.fixed_terms if other is not term]
+        directions = _directions(recipe, term.variables, codings, [other.variables for other in others])
+        # The first variable varies fastest, as in the columns.
+        choices = [dict(choice) for choice in product(*reversed(directions))]
+        rows = np.array([[_loading(plan, choice, sizes) for plan in plans] for choice in choices])
+        found.append((term.name, estimable_part(rows, null_space)[:, estimable]))
+    return found
+
+
+def _directions(
+    recipe: Recipe, variables: tuple[str, ...], codings: list[VariableCoding], others: list[tuple[str, ...]]
+) -> list[list[tuple[Node, FloatArray | int]]]:
+    """Per variable of a term: comparisons of a factor's levels, or columns of a numeric variable."""
+    directions: list[list[tuple[Node, FloatArray | int]]] = []
+    for name, coding in zip(variables, codings, strict=True):
+        if coding.levels is None:
+            directions.append([(coding.expression, column) for column in range(coding.width)])
+            continue
+        size = len(coding.levels)
+        rest = set(variables) - {name}
+        compared = recipe.formula.fixed.intercept if not rest else any(rest <= set(other) for other in others)
+        # Against the first level where the mean of the levels belongs to another term, else each by itself.
+        matrix = np.eye(size)[1:] - np.eye(size)[0] if compared else np.eye(size)
+        directions.append([(coding.expression, row) for row in matrix])
+    return directions
+
+
+def _loading(plan: ColumnPlan, choice: Mapping[Node, FloatArray | int], sizes: Mapping[Node, int]) -> float:
+    """Value of a combination of cell means in one column: compared factors as chosen, others averaged."""
+    loading = 1.0
+    left = dict(choice)
+    for piece in plan.pieces:
+        own = left.pop(piece.expression, None)
+        if piece.column >= 0:
+            if own is None or own != piece.column:
+                return 0.0
+        elif own is None:
+            loading *= float(np.mean(piece.weights)) if piece.level < 0 else 1.0 / sizes[piece.expression]
+        else:
+            row = np.asarray(own)
+            loading *= float(row[piece.level]) if piece.level >= 0 else float(row @ np.array(piece.weights))
+    for own in left.values():
+        if isinstance(own, int):
+            return 0.0
+        loading *= float(own.sum())
+    return loading
