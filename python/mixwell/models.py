@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mixwell import kernel
 from mixwell.data.columns import Column, Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import (
@@ -46,14 +45,16 @@ from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
+    from mixwell.diagnostics import residuals as residual_kinds
+    from mixwell.diagnostics.residuals import ResidualKind
     from mixwell.inference import icc_r2, lrt, vif
 else:
+    residual_kinds = lazy_module("mixwell.diagnostics.residuals")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     vif = lazy_module("mixwell.inference.vif")
     lrt = lazy_module("mixwell.inference.lrt")
 
 FloatArray = NDArray[np.float64]
-ResidualKind = Literal["response", "pearson", "scaled", "standardized", "marginal"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -245,7 +246,7 @@ class LmerResult:
     @property
     def resid(self) -> NativeVector:
         """Response minus fitted values."""
-        return self.residuals("response")
+        return row_vector(self._origin, quantities.response_residuals(self.design, self.fit), "resid")
 
     def residuals(self, kind: ResidualKind = "response") -> NativeVector:
         """Residuals of the rows used.
@@ -255,22 +256,16 @@ class LmerResult:
         kind
             ``"response"``: y minus fitted values. ``"pearson"``: times the square root of the prior weight
             (lme4's). ``"scaled"``: Pearson over sigma. ``"standardized"``: scaled over sqrt(1 - leverage).
-            ``"marginal"``: y minus X beta and offset, the random effects left in.
+            ``"studentized"``: the same with sigma estimated without the row. ``"marginal"``: y minus X beta
+            and offset, the random effects left in. ``"whitened"`` (or ``"normalized"``): marginal residuals
+            over the Cholesky factor of their covariance, independent with variance 1 if the model is true.
+
+        Raises
+        ------
+        MixwellError
+            If there is no such kind, or crossed factors make whitening too long.
         """
-        if kind == "response":
-            values = quantities.response_residuals(self.design, self.fit)
-        elif kind == "pearson":
-            values = quantities.pearson_residuals(self.design, self.fit)
-        elif kind == "scaled":
-            values = quantities.scaled_residuals(self.design, self.fit)
-        elif kind == "standardized":
-            leverages = kernel.leverages(self.design, self.fit.theta)
-            values = quantities.standardized_residuals(self.design, self.fit, leverages)
-        elif kind == "marginal":
-            values = quantities.marginal_residuals(self.design, self.fit)
-        else:
-            kinds = ", ".join(map(repr, quantities.RESIDUAL_KINDS))
-            raise MixwellError(f"There is no kind of residuals {kind!r}; there are {kinds}.")
+        values = residual_kinds.residuals(self.design, self.fit, kind)
         return row_vector(self._origin, values, "resid")
 
     def predict(

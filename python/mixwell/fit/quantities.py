@@ -13,8 +13,6 @@ from mixwell.fit.record import Fit
 
 FloatArray = NDArray[np.float64]
 
-RESIDUAL_KINDS = ("response", "pearson", "scaled", "standardized", "marginal")
-
 
 def n_parameters(fit: Fit) -> int:
     """Fixed effects, covariance parameters and sigma."""

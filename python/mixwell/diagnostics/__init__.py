@@ -1,0 +1,1 @@
+"""What fits and what does not: residuals, tests, influence, checks, robust covariance. Loaded when used."""
