@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -683,7 +684,11 @@ def _text(
     if suggestions:
         lines += ["", "Formulas to start from"]
         for suggestion in suggestions:
-            lines += wrap(f"  {suggestion.formula}", indent="    ")
+            # Terms stay on one line: their blanks do not break.
+            kept = re.sub(
+                r"\([^()]*\|[^()]*\)", lambda term: term[0].replace(" ", "\u00a0"), suggestion.formula
+            )
+            lines += [line.replace("\u00a0", " ") for line in wrap(f"  {kept}", indent="    ")]
             lines += wrap(f"      {suggestion.reason}", indent="      ")
     return lines
 
