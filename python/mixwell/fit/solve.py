@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from mixwell import kernel
 from mixwell.design import Design
-from mixwell.errors import DataError
+from mixwell.errors import ConvergenceError, DataError
 from mixwell.fit.control import Control
+from mixwell.fit.exact import check_residual_is_left
 from mixwell.fit.record import Certificate, Curvature, Fit, TermCertificate, Trace
 
 FloatArray = NDArray[np.float64]
+
+# Below this part of the response's range sigma is looked at closely.
+_SMALL_SIGMA = 1e-6
 
 
 def linear_predictor(design: Design, beta: FloatArray, modes: tuple[FloatArray, ...]) -> FloatArray:
@@ -76,8 +80,14 @@ def solve(
     limits = control if control is not None else Control()
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)
-    with kernel.kernel_errors(design):
-        found = problem.optimize(reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts)
+    try:
+        with kernel.kernel_errors(design):
+            found = problem.optimize(reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts)
+    except ConvergenceError:
+        check_residual_is_left(design, y)
+        raise
+    if found["sigma"] < _SMALL_SIGMA * np.ptp(design.y if y is None else y):
+        check_residual_is_left(design, y)
     kept = np.asarray(problem.kept, dtype=np.intp)
     beta = np.zeros(design.x.shape[1])
     beta[kept] = found["beta"]
