@@ -36,6 +36,10 @@ from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
+from mixwell.inference.anova import anova as anova_of
+from mixwell.inference.contrast import RowTests, row_tests
+from mixwell.inference.degrees_of_freedom import Ddf, approximation
+from mixwell.inference.hypothesis import all_test, each_test, read_hypothesis
 from mixwell.lazy import lazy_module
 from mixwell.predict import predict_new, predict_rows
 from mixwell.report import convergence, frames
@@ -123,11 +127,26 @@ class LmerResult:
         """Covariance matrix of the fixed effects, p x p."""
         return square_frame(self._origin, self.fit.vcov, quantities.kept_names(self.design, self.fit))
 
-    def conf_int(self, level: float = 0.95, method: Literal["wald"] = "wald") -> NativeFrame:
+    def _coefficient_tests(self, ddf: str) -> RowTests:
+        return row_tests(approximation(self.design, self.fit, ddf), self.fit.beta, np.eye(len(self.fit.beta)))
+
+    @property
+    def df_denom(self) -> pd.Series[float]:
+        """Satterthwaite's degrees of freedom of each fixed effect; ``tidy(ddf=)`` has other methods."""
+        return self._labelled(self._coefficient_tests("satterthwaite").df, "df")
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided p-values of the t tests with :attr:`df_denom` degrees of freedom."""
+        return self._labelled(self._coefficient_tests("satterthwaite").p_value, "p_value")
+
+    def conf_int(
+        self, level: float = 0.95, method: Literal["wald"] = "wald", ddf: Ddf = "satterthwaite"
+    ) -> NativeFrame:
         """Confidence intervals of the fixed effects.
 
-        ``"wald"``: estimate -+ normal quantile x standard error. The normal quantile takes the variances as
-        known, so with few groups these intervals are too short.
+        ``"wald"``: estimate -+ t quantile x standard error, with the degrees of freedom (and, for
+        Kenward-Roger, the standard errors) of the method ``ddf``, see :meth:`test`.
 
         Returns
         -------
@@ -139,16 +158,103 @@ class LmerResult:
         >>> import mixwell as mw
         >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
         >>> fit.conf_int().loc["Days"].round(3).tolist()
-        [7.438, 13.497]
+        [7.206, 13.729]
         """
         if method != "wald":
             raise MixwellError(f"conf_int(method={method!r}) does not exist; the method is 'wald'.")
-        low, high = frames.wald_interval(self.fit.beta, quantities.bse(self.fit), level)
+        low, high = self._coefficient_tests(ddf).interval(level)
         names = quantities.kept_names(self.design, self.fit)
         columns = {"conf_low": low, "conf_high": high}
         if self._origin.kind == "polars":
             return frame(self._origin, columns, labels=("term", list(names)))
         return pd.DataFrame(columns, index=list(names))
+
+    def test(
+        self,
+        hypothesis: str | Sequence[str] | ArrayLike,
+        joint: bool = False,
+        ddf: Ddf = "satterthwaite",
+        level: float = 0.95,
+    ) -> NativeFrame:
+        """Test linear hypotheses about the fixed effects, one by one or jointly.
+
+        Parameters
+        ----------
+        hypothesis
+            Equations in the names of ``params`` (or R's), separated by commas or in a list:
+            ``"a - b = 2, c = 0"``; or a matrix with a row per hypothesis and a column per fixed effect.
+        joint
+            One F test of all of them instead of a t test each. A hypothesis has one F test, whichever
+            contrasts express it.
+        ddf
+            Degrees of freedom: ``"satterthwaite"`` (as lmerTest), ``"kenward-roger"`` (as pbkrtest, with
+            adjusted standard errors; REML only), ``"containment"``, ``"between-within"`` (as SAS),
+            ``"residual"``, or ``"normal"``: none.
+        level
+            Of the confidence intervals.
+
+        Returns
+        -------
+        frame
+            ``hypothesis estimate std_error df statistic p_value conf_low conf_high``; joint:
+            ``hypothesis num_df den_df f_value p_value``.
+
+        Raises
+        ------
+        FormulaError, ModelError
+            If an equation cannot be read or names no coefficient, if a joint hypothesis has dependent rows,
+            or if Kenward-Roger is asked of a fit by maximum likelihood.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.test("Days = 8").round(3).T
+                           0
+        hypothesis  Days = 8
+        estimate      10.467
+        std_error      1.546
+        df              17.0
+        statistic      1.596
+        p_value        0.129
+        conf_low       7.206
+        conf_high     13.729
+        """
+        read = read_hypothesis(self.design, self.fit, hypothesis)
+        if joint:
+            return frames.tidy_joint(
+                ", ".join(read.labels), all_test(self.design, self.fit, read, ddf), self._origin
+            )
+        tests = each_test(self.design, self.fit, read, ddf)
+        return frames.tidy_tests("hypothesis", read.labels, tests, self._origin, level=level)
+
+    def anova(self, type: Literal["I", "II", "III"] = "III", ddf: Ddf = "satterthwaite") -> NativeFrame:
+        """Analysis of variance of the fixed part: an F test per term, not per column.
+
+        Parameters
+        ----------
+        type
+            ``"I"``: each term after those before it. ``"II"``: after all that do not contain it. ``"III"``:
+            means of cells compared with equal weights. No type depends on the coding of factors.
+        ddf
+            Denominator degrees of freedom, see :meth:`test`.
+
+        Returns
+        -------
+        frame
+            ``term sum_sq mean_sq num_df den_df f_value p_value``.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", mw.datasets.load_cake())
+        >>> fit.anova()[["term", "num_df", "f_value", "p_value"]].round(4)
+                         term  num_df  f_value  p_value
+        0              recipe       2   0.2488   0.7809
+        1         temperature       5  20.5199   0.0000
+        2  recipe:temperature      10   1.0062   0.4393
+        """
+        return frames.anova_table(anova_of(self.design, self.fit, type, ddf), self._origin)
 
     # ---- the fit as a whole
 
@@ -452,8 +558,8 @@ class LmerResult:
         >>> fit = mw.lmer("Reaction ~ Days + (1 | Subject)", mw.datasets.load_sleepstudy())
         >>> fit.variance_decomposition().round(1)
                   source  variance  percent  percent_random
-        0  Fixed effects     904.0     28.0             NaN
-        1        Subject    1378.2     42.5            58.9
+        0  Fixed effects     909.0     28.0             NaN
+        1        Subject    1378.2     42.4            58.9
         2       Residual     960.5     29.6            41.1
         """
         return icc_r2.decomposition(self.design, self.fit, self._origin)
@@ -496,26 +602,33 @@ class LmerResult:
 
     # ---- telling
 
-    def summary(self) -> Summary:
-        """Everything at a glance, printed in at most 79 columns; HTML in notebooks."""
-        return summarize(self.design, self.fit)
+    def summary(self, ddf: Ddf = "satterthwaite") -> Summary:
+        """Everything at a glance, printed in at most 79 columns; HTML in notebooks.
+
+        ``ddf`` is the method for the degrees of freedom of the fixed effects, see :meth:`test`.
+        """
+        return summarize(self.design, self.fit, ddf)
 
     def tidy(
         self,
         effects: Literal["fixed", "ran_pars", "ran_vals"] = "fixed",
         conf_int: bool = False,
         level: float = 0.95,
+        ddf: Ddf = "satterthwaite",
     ) -> NativeFrame:
         """Estimates as one tidy frame.
 
         Parameters
         ----------
         effects
-            ``"fixed"``: ``term estimate std_error statistic``. ``"ran_pars"``, standard deviations and
-            correlations: ``group term estimate``. ``"ran_vals"``, conditional modes:
+            ``"fixed"``: ``term estimate std_error df statistic p_value``. ``"ran_pars"``, standard deviations
+            and correlations: ``group term estimate``. ``"ran_vals"``, conditional modes:
             ``group level term estimate std_error``.
         conf_int, level
-            Add ``conf_low conf_high`` by the normal quantile (not for ``"ran_pars"``).
+            Add ``conf_low conf_high``: of fixed effects by the t quantile, of conditional modes by the normal
+            one; not for ``"ran_pars"``.
+        ddf
+            Method for the degrees of freedom of the fixed effects, see :meth:`test`.
 
         Examples
         --------
@@ -530,7 +643,8 @@ class LmerResult:
         """
         wanted = level if conf_int else None
         if effects == "fixed":
-            return frames.tidy_fixed(self.design, self.fit, self._origin, level=wanted)
+            names = quantities.kept_names(self.design, self.fit)
+            return frames.tidy_tests("term", names, self._coefficient_tests(ddf), self._origin, level=wanted)
         if effects == "ran_vals":
             return frames.tidy_modes(self.design, self.fit, self._origin, level=wanted)
         if effects == "ran_pars":
@@ -702,9 +816,9 @@ def lmer(
     >>> import mixwell as mw
     >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
     >>> fit.tidy().round(3)
-              term  estimate  std_error  statistic
-    0  (Intercept)   251.405      6.825     36.838
-    1         Days    10.467      1.546      6.771
+              term  estimate  std_error    df  statistic  p_value
+    0  (Intercept)   251.405      6.825  17.0     36.838      0.0
+    1         Days    10.467      1.546  17.0      6.771      0.0
     """
     design = build_design(
         formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action

@@ -89,9 +89,9 @@ def test_standard_errors_and_t_values_follow_from_the_covariance() -> None:
     np.testing.assert_allclose(result.tvalues, result.params / result.bse, rtol=1e-15)
 
 
-def test_wald_interval_is_the_normal_one() -> None:
+def test_wald_interval_without_degrees_of_freedom_is_the_normal_one() -> None:
     result = fitted("slopes")
-    interval = result.conf_int()
+    interval = result.conf_int(ddf="normal")
     assert list(interval.columns) == ["conf_low", "conf_high"]
     # The 97.5 % point of the standard normal distribution.
     np.testing.assert_allclose(
@@ -100,7 +100,7 @@ def test_wald_interval_is_the_normal_one() -> None:
     np.testing.assert_allclose(
         interval["conf_low"], result.params - 1.959963984540054 * result.bse, rtol=1e-13
     )
-    narrow = result.conf_int(level=0.5)
+    narrow = result.conf_int(level=0.5, ddf="normal")
     assert ((narrow["conf_high"] - narrow["conf_low"]) < (interval["conf_high"] - interval["conf_low"])).all()
 
 
@@ -201,8 +201,8 @@ def test_level_covariances_by_label_by_position_and_whole() -> None:
 def test_tidy_frames() -> None:
     result = fitted("slopes")
     fixed = result.tidy()
-    assert list(fixed.columns) == ["term", "estimate", "std_error", "statistic"]
-    assert list(result.tidy(conf_int=True).columns)[4:] == ["conf_low", "conf_high"]
+    assert list(fixed.columns) == ["term", "estimate", "std_error", "df", "statistic", "p_value"]
+    assert list(result.tidy(conf_int=True).columns)[6:] == ["conf_low", "conf_high"]
     np.testing.assert_array_equal(fixed["estimate"], result.params)
     parameters = result.tidy("ran_pars")
     assert parameters["term"].tolist() == [

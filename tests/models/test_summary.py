@@ -47,7 +47,7 @@ def test_numbers_are_those_of_r() -> None:
     ]
     for name in ("(Intercept)", "Days"):
         estimate, se = wanted["fixef"][name], wanted["se"][name]
-        expected.append(rf"{re.escape(name)} +{estimate:.3f} +{se:.3f} +{estimate / se:.3f}\n")
+        expected.append(rf"{re.escape(name)} +{estimate:.3f} +{se:.3f} +17.00 +{estimate / se:.3f} ")
     correlation = wanted["vcov"]["data"][0][1] / (wanted["se"]["(Intercept)"] * wanted["se"]["Days"])
     expected.append(rf"\(Intr\)\nDays +{correlation:.3f}\n")
     for pattern in expected:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.inference.contrast import row_tests
+from mixwell.inference.degrees_of_freedom import TITLES, approximation
 from mixwell.report import convergence
 from mixwell.report.text import number
 
@@ -32,13 +34,26 @@ class RandomBlock:
 
 @dataclass(frozen=True, slots=True)
 class FixedEffects:
-    """Names, estimates, standard errors, t values (p each) and correlations (p, p) of the fixed effects."""
+    """Fixed effects, their t tests and correlations.
+
+    Attributes
+    ----------
+    names, estimate, std_error, df, statistic, p_value
+        Length p.
+    correlation
+        Shape (p, p).
+    method
+        Where degrees of freedom and p-values come from, in words.
+    """
 
     names: tuple[str, ...]
     estimate: FloatArray
     std_error: FloatArray
+    df: FloatArray
     statistic: FloatArray
+    p_value: FloatArray
     correlation: FloatArray
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +106,8 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def summary_content(design: Design, fit: Fit) -> SummaryContent:
-    """Collect the summary of a fit."""
+def summary_content(design: Design, fit: Fit, ddf: str = "satterthwaite") -> SummaryContent:
+    """Collect the summary of a fit; ``ddf`` is the method for the degrees of freedom."""
     blocks = []
     for term, cov in zip(design.terms, fit.term_cov, strict=True):
         variance = np.diagonal(cov)
@@ -105,7 +120,8 @@ def summary_content(design: Design, fit: Fit) -> SummaryContent:
                 correlation=quantities.correlation(cov),
             )
         )
-    bse = quantities.bse(fit)
+    method = approximation(design, fit, ddf)
+    tests = row_tests(method, fit.beta, np.eye(len(fit.beta)))
     criteria: tuple[tuple[str, float], ...] = (("REML criterion", fit.criterion),)
     if not fit.reml:
         criteria = (
@@ -141,9 +157,12 @@ def summary_content(design: Design, fit: Fit) -> SummaryContent:
         fixed=FixedEffects(
             names=quantities.kept_names(design, fit),
             estimate=fit.beta,
-            std_error=bse,
-            statistic=fit.beta / bse,
-            correlation=quantities.correlation(fit.vcov),
+            std_error=tests.std_error,
+            df=tests.df,
+            statistic=tests.statistic,
+            p_value=tests.p_value,
+            correlation=quantities.correlation(method.vcov),
+            method=TITLES[ddf],
         ),
         inputs=tuple(inputs),
         verdicts=tuple(verdicts),

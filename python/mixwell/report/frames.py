@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ from scipy.special import ndtri
 
 from mixwell.data.output import NativeFrame, Origin, frame, square_frame
 from mixwell.design.record import Design
-from mixwell.errors import MixwellError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.inference.anova import TermTest
+from mixwell.inference.contrast import JointTest, RowTests, check_level
 
 FloatArray = NDArray[np.float64]
 
@@ -60,12 +61,6 @@ class LevelCovariances(Mapping[str, NativeFrame]):
     def __repr__(self) -> str:
         q, k = len(self.levels), len(self.names)
         return f"<LevelCovariances: {q} levels, {k} x {k} ({', '.join(self.names)})>"
-
-
-def check_level(level: float) -> None:
-    """A confidence level lies between 0 and 1."""
-    if not 0 < level < 1:
-        raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")
 
 
 def wald_interval(estimate: FloatArray, std_error: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
@@ -130,18 +125,51 @@ def variance_components(design: Design, fit: Fit, at: Origin) -> NativeFrame:
     )
 
 
-def tidy_fixed(design: Design, fit: Fit, at: Origin, *, level: float | None) -> NativeFrame:
-    """Columns ``term estimate std_error statistic`` and, with ``level``, ``conf_low conf_high``."""
-    bse = quantities.bse(fit)
+def tidy_tests(
+    label: str, names: Sequence[str], tests: RowTests, at: Origin, *, level: float | None
+) -> NativeFrame:
+    """Columns ``<label> estimate std_error df statistic p_value``, with ``level`` ``conf_low conf_high``."""
     columns: dict[str, FloatArray | list[str]] = {
-        "term": list(quantities.kept_names(design, fit)),
-        "estimate": fit.beta.copy(),
-        "std_error": bse,
-        "statistic": fit.beta / bse,
+        label: list(names),
+        "estimate": tests.estimate,
+        "std_error": tests.std_error,
+        "df": tests.df,
+        "statistic": tests.statistic,
+        "p_value": tests.p_value,
     }
     if level is not None:
-        columns["conf_low"], columns["conf_high"] = wald_interval(fit.beta, bse, level)
+        columns["conf_low"], columns["conf_high"] = tests.interval(level)
     return frame(at, columns)
+
+
+def tidy_joint(label: str, test: JointTest, at: Origin) -> NativeFrame:
+    """One row: ``hypothesis num_df den_df f_value p_value``."""
+    return frame(
+        at,
+        {
+            "hypothesis": [label],
+            "num_df": [test.num_df],
+            "den_df": [test.den_df],
+            "f_value": [test.f_value],
+            "p_value": [test.p_value],
+        },
+    )
+
+
+def anova_table(tests: Sequence[TermTest], at: Origin) -> NativeFrame:
+    """Columns ``term sum_sq mean_sq num_df den_df f_value p_value``."""
+    return frame(
+        at,
+        {
+            "term": [line.term for line in tests],
+            "sum_sq": np.array([line.sum_sq for line in tests]),
+            "mean_sq": np.array([line.mean_sq for line in tests]),
+            "num_df": np.array([line.test.num_df for line in tests], dtype=np.int64),
+            "den_df": np.array([line.test.den_df for line in tests]),
+            "f_value": np.array([line.test.f_value for line in tests]),
+            "p_value": np.array([line.test.p_value for line in tests]),
+        },
+    )
 
 
 def parameter_term(row: quantities.VarianceComponent) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixwell.report.content import SummaryContent
 from mixwell.report.text import number_column
-from mixwell.report.text_summary import criterion_cells, fixed_cells, sizes
+from mixwell.report.text_summary import criterion_cells, fixed_cells, fixed_heads, heading, sizes
 
 
 def html_table(
@@ -39,7 +39,7 @@ def to_html(content: SummaryContent) -> str:
     )
     quantiles = [f"{value:.4f}" for value in content.residual_quantiles]
     parts = [
-        f"<p><strong>{escape(content.title)}</strong><br><code>{escape(content.formula)}</code><br>"
+        f"<p><strong>{escape(heading(content))}</strong><br><code>{escape(content.formula)}</code><br>"
         f"{escape(criteria)}</p>",
         html_table("Scaled residuals", ("Min", "1Q", "Median", "3Q", "Max"), [quantiles], text_columns=0),
         _random_table(content),
@@ -49,7 +49,7 @@ def to_html(content: SummaryContent) -> str:
         parts.append(
             html_table(
                 "Fixed effects",
-                ("", "Estimate", "Std. Error", "t value"),
+                ("", *fixed_heads(content.fixed)),
                 list(zip(content.fixed.names, *fixed_cells(content.fixed), strict=True)),
             )
         )

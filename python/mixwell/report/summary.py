@@ -33,6 +33,6 @@ class Summary:
         return to_html(self.content)
 
 
-def summarize(design: Design, fit: Fit) -> Summary:
-    """The summary of a fit."""
-    return Summary(summary_content(design, fit))
+def summarize(design: Design, fit: Fit, ddf: str = "satterthwaite") -> Summary:
+    """The summary of a fit, with degrees of freedom by the method ``ddf``."""
+    return Summary(summary_content(design, fit, ddf))

@@ -93,23 +93,60 @@ def correlation_matrix(names: tuple[str, ...], correlation: FloatArray) -> list[
     return lines
 
 
-def fixed_cells(fixed: FixedEffects) -> tuple[list[str], list[str], list[str]]:
-    """Estimates and standard errors with the same decimals, and t values."""
+def p_cell(p: float) -> str:
+    """A p-value with four decimals, small ones with their size.
+
+    >>> p_cell(0.0312), p_cell(3.26e-06)
+    ('0.0312', '3.3e-06')
+    """
+    return f"{p:.4f}" if p >= 1e-4 else f"{p:.1e}"
+
+
+def df_cell(df: float) -> str:
+    """Degrees of freedom.
+
+    >>> df_cell(17.0), df_cell(1234567.8), df_cell(float("inf"))
+    ('17.00', '1234568', 'inf')
+    """
+    return f"{df:.2f}" if df < 1e5 else f"{df:.0f}"
+
+
+def fixed_heads(fixed: FixedEffects) -> tuple[str, ...]:
+    """Column titles; without degrees of freedom the tests are normal ones."""
+    if np.isinf(fixed.df).all():
+        return ("Estimate", "Std. Error", "z value", "Pr(>|z|)")
+    return ("Estimate", "Std. Error", "df", "t value", "Pr(>|t|)")
+
+
+def fixed_cells(fixed: FixedEffects) -> tuple[list[str], ...]:
+    """Estimates and standard errors with the same decimals, and their tests, as in :func:`fixed_heads`."""
     p = len(fixed.names)
     cells = number_column([*fixed.std_error.tolist(), *fixed.estimate.tolist()])
     t_values = [f"{t:.3f}" if abs(t) < 1e6 else f"{t:.3e}" for t in fixed.statistic]
-    return cells[p:], cells[:p], t_values
+    p_values = [p_cell(p) for p in fixed.p_value]
+    if np.isinf(fixed.df).all():
+        return cells[p:], cells[:p], t_values, p_values
+    return cells[p:], cells[:p], [df_cell(df) for df in fixed.df], t_values, p_values
 
 
 def fixed_table(fixed: FixedEffects) -> list[str]:
-    """Estimates, standard errors and t values."""
-    heads = ("Estimate", "Std. Error", "t value")
-    return table(fixed.names, list(zip(heads, fixed_cells(fixed), strict=True)))
+    """Estimates, standard errors and tests."""
+    return table(fixed.names, list(zip(fixed_heads(fixed), fixed_cells(fixed), strict=True)))
+
+
+def heading(content: SummaryContent) -> str:
+    """The method of the fit, and of the tests if there are any."""
+    tests = f". Tests use {content.fixed.method}" if content.fixed.names else ""
+    return content.title + tests
 
 
 def to_text(content: SummaryContent) -> str:
     """Lines of at most 79 columns, in lme4's order."""
-    lines = [content.title, *wrap(f"Formula: {content.formula}", indent="    ", breaks="~+*/|"), ""]
+    lines = [
+        *wrap(heading(content), indent="    "),
+        *wrap(f"Formula: {content.formula}", indent="    ", breaks="~+*/|"),
+        "",
+    ]
     if len(content.criteria) == 1:
         lines.append(f"{content.criteria[0][0]} at convergence: {criterion_cells(content)[0]}")
     else:
