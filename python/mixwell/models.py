@@ -49,10 +49,12 @@ from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
+    from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
     from mixwell.diagnostics.residuals import ResidualKind
     from mixwell.inference import icc_r2, lrt, vif
 else:
+    deletion = lazy_module("mixwell.diagnostics.influence")
     residual_kinds = lazy_module("mixwell.diagnostics.residuals")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     vif = lazy_module("mixwell.inference.vif")
@@ -599,6 +601,66 @@ class LmerResult:
         1  Lsize   1.0   1          1.0
         """
         return vif.table(self.design, self.fit, self._origin)
+
+    # ---- diagnostics
+
+    def leverages(self) -> NativeFrame:
+        """Leverages of the rows used: ``fixed random total``.
+
+        ``total`` is the diagonal of the hat matrix (lme4's ``hatvalues``), ``fixed`` the part of the fixed
+        effects, ``random`` what the random effects add (Demidenko & Stukel 2005).
+        """
+        found = deletion.leverages(self.design, self.fit)
+        columns = {"fixed": found.fixed, "random": found.random, "total": found.total}
+        return row_frame(self._origin, columns)
+
+    def cooks_distance(self) -> NativeVector:
+        """Cook's distance of the rows used from their leverage, random effects included (as lme4's).
+
+        The shift of the fixed effects alone is ``influence().cooks_distance``.
+        """
+        values = deletion.row_cooks_distance(self.design, self.fit)
+        return row_vector(self._origin, values, "cooks_distance")
+
+    def influence(self, by: str | ArrayLike = "row", refit: bool | None = None) -> deletion.Influence:
+        """What changes when each row, or each level of a factor, is left out in turn.
+
+        Parameters
+        ----------
+        by
+            ``"row"``, the name of a grouping factor or of a categorical variable of the formula, or an array
+            of labels, one per row used.
+        refit
+            True estimates all parameters again for each deletion, from a warm start. False holds the variance
+            parameters at their estimates from all rows, which is exact for them known and needs no refit
+            (Christensen, Pearson & Johnson 1992). None refits where that takes less than about five seconds;
+            what was done is in the result.
+
+        Returns
+        -------
+        Influence
+            Estimates without each, Cook's distance, DFBETAS, MDFFITS, COVRATIO, relative change of the
+            variances; ``frame()`` gives tables. lme4's ``cooks.distance(influence(fit, ...))`` is Cook's
+            distance times (m - p) / m, with m deletions and p fixed effects.
+
+        Raises
+        ------
+        DataError
+            If ``by`` is not known.
+        ModelError
+            If the model cannot be fitted without one of them; the message names it.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.influence("Subject").frame().loc["308"].round(4).to_dict()  # doctest: +NORMALIZE_WHITESPACE
+        {'rows': 10.0, 'cooks_distance': 0.0924, 'mdffits': 0.1008, 'covratio': 1.0317,
+         'max_dfbetas': 0.4489}
+        """
+        return deletion.influence(
+            self.design, self.fit, self._origin, by=by, refit=refit, control=self.control
+        )
 
     # ---- telling
 
