@@ -1,4 +1,4 @@
-"""``within``, ``between``, ``cyclic``, ``time_since`` in formulas: columns as by the plain functions, kept."""
+"""Functions of groups and time in formulas: columns as by the plain functions, learned state reused."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ _EXAMPLES = 5
 # A slope that only so few groups, or so small a part of them, tell about is called weak.
 _FEW_GROUPS = 5
 _SMALL_PART = 0.1
+# Labels that count from the first on to different ends may be crossed, with gaps, if more combinations occur.
+_MOSTLY_CROSSED = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def reuse(factors: Sequence[Factor], outer: int, inner: int, others: Sequence[Co
     ``others`` are the remaining columns of the data. Three signs say that equal labels are different things:
     labels that count from the first on within each outer level, to different ends; a column that has one
     value per combination of the two; a column constant within the combinations, but not within either factor.
-    The last two count only where most combinations have several rows.
+    Signs count only where most combinations have several rows; the first, where a quarter of them is empty.
     """
     a, b = factors[outer], factors[inner]
     outer_codes, inner_codes, rows = combinations_of(a, b)
@@ -182,11 +184,12 @@ def reuse(factors: Sequence[Factor], outer: int, inner: int, others: Sequence[Co
     highest = np.zeros(len(a.levels), dtype=np.int64)
     np.maximum.at(highest, outer_codes, rank[inner_codes])
     restarts = (highest[np.unique(outer_codes)] + 1 == counts).all()
-    if restarts and counts.min() < counts.max():
+    repeated = 2 * int((rows > 1).sum()) >= len(rows)
+    gaps = len(rows) <= _MOSTLY_CROSSED * len(a.levels) * len(b.levels)
+    if restarts and repeated and gaps:
         evidence.append(f"{b.name} counts from {b.levels[rank == 0][0]} in each {a.name}, to different ends")
     known = (a.codes >= 0) & (b.codes >= 0)
     both = a.codes.astype(np.int64) * len(b.levels) + b.codes
-    repeated = 2 * int((rows > 1).sum()) >= len(rows)
     for column in others if repeated else ():
         c = as_factor(column)
         use = known & (c.codes >= 0)

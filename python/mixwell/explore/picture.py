@@ -96,8 +96,7 @@ def _draw_table(across: Factor, down: Factor, ax: Axes) -> Axes:
     counts = np.full((len(down.levels), len(across.levels)), np.nan)
     counts[down_codes, across_codes] = rows
     # From light blue on, so that one row differs from none.
-    colours = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.3, 1, 256)))
-    colours.set_bad("white")
+    colours = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.3, 1, 256))).with_extremes(bad="white")
     top = max(int(rows.max()), 2)
     image = ax.imshow(
         np.ma.masked_invalid(counts), aspect="auto", cmap=colours, vmin=1, vmax=top, interpolation="nearest"

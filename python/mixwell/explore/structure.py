@@ -156,7 +156,8 @@ def structure(
     response
         The response, for the suggested formulas; it is no covariate.
     covariates
-        Columns to examine; by default all others that can be used.
+        Columns to examine; by default all others, except of types that a model cannot use and text or
+        categories that differ in every row.
     time
         The column that says when a row was measured. Rows of one unit at one time are reported; the unit is
         the last factor, within its outer one where labels are reused.
@@ -216,9 +217,14 @@ def _covariates(
         if not isinstance(name, str) or name in taken:
             continue
         try:
-            columns.append(table_.column(name))
+            column = table_.column(name)
         except DataError:
             skipped.append(name)
+            continue
+        if isinstance(column, Factor) and len(column.levels) == table_.n_rows > 1:
+            skipped.append(name)
+        else:
+            columns.append(column)
     return columns, skipped
 
 
@@ -426,10 +432,10 @@ def _findings(
                 f"{'; '.join(again.evidence)}. Write (1 | {_quote(outer)}/{_quote(inner)}); "
                 f"(1 | {_quote(inner)}) would take equal labels for one thing."
             )
-        elif again.reused == len(groups[again.inner].levels):
+        else:
             found.append(
-                f"Every label of {inner} occurs under several levels of {outer}. If they are different "
-                f"things of the same name, it is nested: write (1 | {_quote(outer)}/{_quote(inner)})."
+                f"Labels of {inner} occur under several levels of {outer}. If they are different things of "
+                f"the same name, they are nested: write (1 | {_quote(outer)}/{_quote(inner)})."
             )
     for unit in units:
         sizes = np.bincount(unit.codes[unit.codes >= 0], minlength=len(unit.levels))
@@ -470,7 +476,7 @@ def _findings(
             f"{time_text}: repeated on purpose, or entered twice?"
         )
     if skipped:
-        found.append(f"Not examined, of types a model cannot use: {_shortened(skipped)}.")
+        found.append(f"Not examined: {_shortened(skipped)} (dates, or one category per row).")
     return found
 
 
@@ -526,7 +532,7 @@ def _suggestions(
         return "".join(f" + (1 | {bars[i]})" for i in usable if i != index)
 
     for again in reused:
-        if not again.evidence and again.reused == len(groups[again.inner].levels) and again.inner in spelled:
+        if not again.evidence and again.inner in spelled:
             outer = _quote(groups[again.outer].name)
             suggested.append(
                 Suggestion(
