@@ -32,12 +32,15 @@ def check_residual_is_left(design: Design, y: FloatArray | None) -> None:
     root_weights = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
     x = np.linalg.qr(design.x * root_weights[:, None])[0]
 
+    def summed(codes: NDArray[np.int32], values: FloatArray, q: int) -> FloatArray:
+        return np.bincount(codes, values, q).astype(np.float64, copy=False)
+
     def crossed(r: FloatArray) -> list[FloatArray]:
         w = root_weights * r
-        return [x.T @ r, *(np.bincount(codes, column * w, q) for column, codes, q in columns)]
+        return [x.T @ r, *(summed(codes, column * w, q) for column, codes, q in columns)]
 
     # columns of Z in units of their length; those without rows stay zero
-    lengths = [np.sqrt(np.bincount(codes, (column * root_weights) ** 2, q)) for column, codes, q in columns]
+    lengths = [np.sqrt(summed(codes, (column * root_weights) ** 2, q)) for column, codes, q in columns]
     units = [np.ones(x.shape[1]), *(1 / np.where(length > 0, length, 1.0) for length in lengths)]
 
     def back(r: FloatArray) -> FloatArray:
@@ -74,7 +77,7 @@ def check_residual_is_left(design: Design, y: FloatArray | None) -> None:
     if np.linalg.norm(r) <= limit:
         terms = " + ".join(term.label for term in design.terms)
         raise ModelError(
-            f"the fixed effects and {terms} together reproduce the response {design.response_name!r} exactly, so "
-            "no residual variance is left to estimate; check that the response is not an average or total "
-            "repeated in all rows of a group, and that there are fewer random effects than rows"
+            f"the fixed effects and {terms} together reproduce the response {design.response_name!r} "
+            "exactly, so no residual variance is left to estimate; check that the response is not an average or "
+            "total repeated in all rows of a group, and that there are fewer random effects than rows"
         )
