@@ -37,12 +37,24 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
             f"the fixed effects reproduce the response {design.response_name!r} exactly, so no variance is "
             "left to estimate; check that the response is not one of its own predictors"
         )
+    if kind == "core_too_large":
+        return ModelError(f"{message}; drop the random slopes of one of them, or model fewer crossed factors")
     if kind == "too_few_rows":
         return ModelError(
             f"{indices[0]} rows cannot estimate {indices[1]} fixed effects and a residual variance; "
             "simplify the fixed part or bring more data"
         )
-    if kind in {"length", "not_finite", "weight", "level_code", "unknown_factor", "empty", "parameter"}:
+    if kind in {
+        "length",
+        "not_finite",
+        "weight",
+        "level_code",
+        "too_many_levels",
+        "scale",
+        "unknown_factor",
+        "empty",
+        "parameter",
+    }:
         return DataError(message)
     return ConvergenceError(
         f"{message}; the data may be scaled beyond double precision (look at the smallest and largest values)"
@@ -87,7 +99,7 @@ def problem(design: Design, y: FloatArray | None = None) -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Parts of the criterion at one theta: log_det + pwrss / sigma^2 + N log(2 pi sigma^2), minimized over sigma.
+    """Parts of the criterion at one theta: log_det + pwrss / sigma^2 + N log(2 pi sigma^2).
 
     Attributes
     ----------

@@ -7,6 +7,10 @@
 //! eliminated factor (one level each: the parent), rows for the core levels it meets, and the *tail*: one row
 //! per fixed effect and one for the response.
 
+use std::sync::Arc;
+
+use crate::core_sparse::SparsePattern;
+
 /// A grouping factor as the kernel orders them: by decreasing number of levels.
 #[derive(Clone, Debug)]
 pub struct Factor {
@@ -90,6 +94,8 @@ pub struct Blocks {
     pub core: Vec<(usize, usize)>,
     /// Number of core coordinates (random effects only).
     pub core_dim: usize,
+    /// Pattern of the core's factor where it is kept sparse.
+    pub core_pattern: Option<Arc<SparsePattern>>,
     /// Fixed effects plus one.
     pub tail: usize,
     /// For each term: its factor and its first column there.
@@ -234,7 +240,9 @@ impl Blocks {
                 eliminated[e].parents[i].core_map = map;
             }
         }
-        Self { factors, eliminated, core, core_dim, tail, term_place }
+        let mut out = Self { factors, eliminated, core, core_dim, core_pattern: None, tail, term_place };
+        out.core_pattern = SparsePattern::choose(&out).map(Arc::new);
+        out
     }
 
     /// Core factor (position in `factors`) and first core coordinate of each core level, in core order.

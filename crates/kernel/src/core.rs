@@ -1,271 +1,65 @@
-//! The core: what is left after the eliminated factors. A symmetric matrix over the core's random effects,
-//! bordered by the tail (fixed effects and response).
+//! The core: what is left after the eliminated factors, a symmetric matrix over the core's random effects. Dense when small
+//! or filled, sparse when large and sparse; decided once per model (see `core_sparse.rs`).
 
-use std::ops::Range;
-
-use rayon::prelude::*;
+use std::sync::Arc;
 
 use crate::blocks::{Blocks, Pattern};
+pub use crate::core_dense::DenseCore;
+pub use crate::core_sparse::{SparseCore, SparsePattern};
 use crate::dense;
 use crate::error::KernelError;
 
-/// Entries of a tile of columns that stays in cache while all levels pass over it.
-const TILE: usize = 1 << 19;
-/// Partial sums that threads share.
-const PARTS: usize = 4;
-/// Levels whose panels are combined into one dense product.
-const BATCH: usize = 64;
-
-fn tile_width(dim: usize) -> usize {
-    (TILE / dim.max(1)).max(8)
-}
-
-/// Positions of the coordinates (ascending) that lie in columns first..first + count.
-#[inline(always)]
-fn columns_within(coordinates: &[u32], first: usize, count: usize) -> Range<usize> {
-    let position = |limit: usize| coordinates.partition_point(|&c| (c as usize) < limit);
-    let start = if first == 0 { 0 } else { position(first) };
-    start..position(first + count)
-}
-
-fn batches(q: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..q).step_by(BATCH).map(move |first| first..(first + BATCH).min(q))
-}
-
-/// Core rows of the panels of some levels, spread over the whole core: dim x (levels * k), column-major.
-fn spread(pattern: &Pattern, panel: &[f64], levels: Range<usize>, dim: usize, out: &mut Vec<f64>) {
-    let k = pattern.k;
-    out.clear();
-    out.resize(dim * k * levels.len(), 0.0);
-    for (index, j) in levels.enumerate() {
-        let first = (pattern.start(j) + pattern.parent_rows) * k;
-        for (c, &at) in pattern.core(j).iter().enumerate() {
-            for a in 0..k {
-                out[at as usize + (index * k + a) * dim] = panel[first + c * k + a];
-            }
-        }
-    }
-}
-
-/// Symmetric core matrix over the core coordinates, lower triangle of a dense square.
+/// The core matrix, its factor or its (selected) inverse.
 #[derive(Clone, Debug)]
-pub struct CoreMatrix {
-    pub dim: usize,
-    pub values: Vec<f64>,
+pub enum CoreMatrix {
+    Dense(DenseCore),
+    Sparse(SparseCore),
 }
 
 impl CoreMatrix {
-    pub fn zeros(dim: usize) -> Self {
-        Self { dim, values: vec![0.0; dim * dim] }
+    pub fn zeros(blocks: &Blocks) -> Self {
+        match &blocks.core_pattern {
+            Some(pattern) => Self::Sparse(SparseCore::zeros(Arc::clone(pattern))),
+            None => Self::Dense(DenseCore::zeros(blocks.core_dim)),
+        }
     }
 
-    /// Adds to the entry at (row, col) or its mirror image.
-    #[inline(always)]
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Dense(m) => m.dim,
+            Self::Sparse(m) => m.dim(),
+        }
+    }
+
+    /// Adds to the entry at (a, b) and its mirror image.
     pub fn add(&mut self, a: usize, b: usize, value: f64) {
-        let (row, col) = if a >= b { (a, b) } else { (b, a) };
-        self.values[row + col * self.dim] += value;
+        match self {
+            Self::Dense(m) => m.add(a, b, value),
+            Self::Sparse(m) => m.add(a, b, value),
+        }
     }
 
     /// Adds sign * V V' of every level, V being the core rows of its panel.
     pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
-        if pattern.core_rows.is_empty() {
-            return;
-        }
-        if pattern.meets_most_of_core(self.dim) {
-            let mut buffer = vec![];
-            for levels in batches(pattern.q) {
-                let m = pattern.k * levels.len();
-                spread(pattern, panel, levels, self.dim, &mut buffer);
-                dense::add_outer_lower(self.dim, m, sign, &buffer, &mut self.values);
-            }
-            return;
-        }
-        match pattern.k {
-            1 => self.add_panels_sized::<1>(pattern, panel, sign),
-            2 => self.add_panels_sized::<2>(pattern, panel, sign),
-            _ => self.add_panels_sized::<0>(pattern, panel, sign),
+        match self {
+            Self::Dense(m) => m.add_panels(pattern, panel, sign),
+            Self::Sparse(m) => m.add_panels(pattern, panel, sign),
         }
     }
 
-    fn add_panels_sized<const K: usize>(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
-        let k = if K > 0 { K } else { pattern.k };
-        let (dim, width) = (self.dim, tile_width(self.dim));
-        let work = |(tile, values): (usize, &mut [f64])| {
-            let first = tile * width;
-            for j in 0..pattern.q {
-                let core = pattern.core(j);
-                let at = (pattern.start(j) + pattern.parent_rows) * k;
-                let rows = &panel[at..at + core.len() * k];
-                for b in columns_within(core, first, values.len() / dim) {
-                    let column = &mut values[(core[b] as usize - first) * dim..][..dim];
-                    let vb = &rows[b * k..(b + 1) * k];
-                    for (&row, va) in core[b..].iter().zip(rows[b * k..].chunks_exact(k)) {
-                        column[row as usize] += sign * dense::dot(va, vb);
-                    }
-                }
-            }
-        };
-        if dim <= width {
-            work((0, &mut self.values));
-        } else {
-            self.values.par_chunks_mut(dim * width).enumerate().for_each(work);
-        }
-    }
-
-    /// Y'A Y (k x k) of every level, Y being the core rows of its panel and A this matrix (both
-    /// triangles filled).
+    /// Y'A Y (k x k) of every level, Y being the core rows of its panel and A this inverse.
     pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
-        let size = pattern.q * pattern.k * pattern.k;
-        if pattern.core_rows.is_empty() {
-            return vec![0.0; size];
+        match self {
+            Self::Dense(m) => m.quadratic_forms(pattern, panel),
+            Self::Sparse(m) => m.quadratic_forms(pattern, panel),
         }
-        if pattern.meets_most_of_core(self.dim) {
-            return self.quadratic_forms_dense(pattern, panel);
-        }
-        match pattern.k {
-            1 => self.quadratic_forms_sized::<1>(pattern, panel),
-            2 => self.quadratic_forms_sized::<2>(pattern, panel),
-            _ => self.quadratic_forms_sized::<0>(pattern, panel),
-        }
-    }
-
-    fn quadratic_forms_sized<const K: usize>(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
-        let k = if K > 0 { K } else { pattern.k };
-        let (dim, width) = (self.dim, tile_width(self.dim));
-        let work = |tile: usize, out: &mut [f64]| {
-            let first = tile * width;
-            let values = &self.values[first * dim..((first + width) * dim).min(dim * dim)];
-            let mut s = vec![0.0; k];
-            for j in 0..pattern.q {
-                let core = pattern.core(j);
-                let at = (pattern.start(j) + pattern.parent_rows) * k;
-                let rows = &panel[at..at + core.len() * k];
-                let form = &mut out[j * k * k..(j + 1) * k * k];
-                for b in columns_within(core, first, values.len() / dim) {
-                    let column = &values[(core[b] as usize - first) * dim..][..dim];
-                    let yb = &rows[b * k..(b + 1) * k];
-                    // half the diagonal, so that s y_b' + y_b s' counts it once
-                    let half = 0.5 * column[core[b] as usize];
-                    for (si, y) in s.iter_mut().zip(yb) {
-                        *si = half * y;
-                    }
-                    for (&row, ya) in core[b + 1..].iter().zip(rows[(b + 1) * k..].chunks_exact(k)) {
-                        dense::axpy(column[row as usize], ya, &mut s);
-                    }
-                    for c in 0..k {
-                        for a in 0..k {
-                            form[a + c * k] += s[a] * yb[c] + yb[a] * s[c];
-                        }
-                    }
-                }
-            }
-        };
-        let size = pattern.q * k * k;
-        let tiles = dim.div_ceil(width);
-        if tiles == 1 {
-            let mut out = vec![0.0; size];
-            work(0, &mut out);
-            return out;
-        }
-        // a fixed split, so that sums do not depend on the number of threads
-        let parts: Vec<Vec<f64>> = (0..PARTS)
-            .into_par_iter()
-            .map(|part| {
-                let mut out = vec![0.0; size];
-                (part..tiles).step_by(PARTS).for_each(|tile| work(tile, &mut out));
-                out
-            })
-            .collect();
-        let mut out = vec![0.0; size];
-        for part in &parts {
-            dense::axpy(1.0, part, &mut out);
-        }
-        out
-    }
-
-    fn quadratic_forms_dense(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
-        let (k, dim) = (pattern.k, self.dim);
-        let mut out = vec![0.0; pattern.q * k * k];
-        let (mut y, mut product) = (vec![], vec![]);
-        for levels in batches(pattern.q) {
-            let m = k * levels.len();
-            spread(pattern, panel, levels.clone(), dim, &mut y);
-            product.resize(dim * m, 0.0);
-            dense::multiply(dim, dim, m, &self.values, &y, &mut product);
-            for (index, j) in levels.enumerate() {
-                let block = index * k * dim..(index + 1) * k * dim;
-                let form = &mut out[j * k * k..(j + 1) * k * k];
-                for c in 0..k {
-                    for a in 0..k {
-                        let (left, right) = (&y[block.clone()], &product[block.clone()]);
-                        form[a + c * k] = dense::dot_long(
-                            &left[a * dim..(a + 1) * dim],
-                            &right[c * dim..(c + 1) * dim],
-                        );
-                    }
-                }
-            }
-        }
-        out
     }
 
     /// Replaces the matrix A by T' A T (`transposed`) or T A T' over the blocks of the core levels.
     pub fn congruence(&mut self, blocks: &Blocks, factors: &[Vec<f64>], transposed: bool) {
-        let dim = self.dim;
-        let levels: Vec<(usize, usize)> = blocks.core_levels().collect();
-        let scalar: Option<Vec<f64>> = levels
-            .iter()
-            .map(|&(f, _)| (blocks.factors[f].k == 1).then(|| factors[f][0]))
-            .collect();
-        if let Some(scale) = scalar {
-            for col in 0..dim {
-                let s = scale[col];
-                let column = &mut self.values[col * dim..(col + 1) * dim];
-                for row in col..dim {
-                    column[row] *= s * scale[row];
-                }
-            }
-            return;
-        }
-        let widest = blocks.factors.iter().map(|f| f.k).max().unwrap_or(1);
-        let mut buffer = vec![0.0; widest];
-        for &(f, start) in &levels {
-            let k = blocks.factors[f].k;
-            for j in 0..k {
-                for i in j + 1..k {
-                    self.values[start + j + (start + i) * dim] = self.values[start + i + (start + j) * dim];
-                }
-            }
-            // columns of the block: A M with M = T (transposed) or T'
-            for row in start..dim {
-                for j in 0..k {
-                    buffer[j] = (0..k)
-                        .map(|c| {
-                            let m = if transposed { factors[f][c + j * k] } else { factors[f][j + c * k] };
-                            self.values[row + (start + c) * dim] * m
-                        })
-                        .sum();
-                }
-                for j in 0..k {
-                    self.values[row + (start + j) * dim] = buffer[j];
-                }
-            }
-        }
-        for col in 0..dim {
-            let column = &mut self.values[col * dim..(col + 1) * dim];
-            for &(f, start) in &levels {
-                let k = blocks.factors[f].k;
-                if start + k <= col {
-                    continue;
-                }
-                let part = &mut column[start..start + k];
-                if transposed {
-                    dense::matvec_transposed_small(k, &factors[f], part, &mut buffer);
-                } else {
-                    dense::matvec_small(k, &factors[f], part, &mut buffer);
-                }
-                part.copy_from_slice(&buffer[..k]);
-            }
+        match self {
+            Self::Dense(m) => m.congruence(blocks, factors, transposed),
+            Self::Sparse(m) => m.congruence(blocks, factors, transposed),
         }
     }
 
@@ -276,8 +70,7 @@ impl CoreMatrix {
             let k = blocks.factors[f].k;
             for b in 0..k {
                 for a in 0..k {
-                    let (row, col) = (start + a.max(b), start + a.min(b));
-                    out.push(self.values[row + col * self.dim]);
+                    out.push(self.get(start + a.max(b), start + a.min(b)));
                 }
             }
         }
@@ -285,47 +78,60 @@ impl CoreMatrix {
     }
 
     pub fn add_identity(&mut self) {
-        for i in 0..self.dim {
-            self.values[i + i * self.dim] += 1.0;
+        for i in 0..self.dim() {
+            self.add(i, i, 1.0);
         }
     }
 
     /// Replaces the lower triangle by its Cholesky factor.
     pub fn cholesky(&mut self) -> Result<(), KernelError> {
-        dense::cholesky(self.dim, &mut self.values)
+        match self {
+            Self::Dense(m) => m.cholesky(),
+            Self::Sparse(m) => m.cholesky(),
+        }
     }
 
     /// log det of the matrix of which this is the Cholesky factor.
     pub fn log_det(&self) -> f64 {
-        (0..self.dim).map(|i| 2.0 * self.values[i + i * self.dim].ln()).sum()
+        (0..self.dim()).map(|i| 2.0 * self.get(i, i).ln()).sum()
     }
 
-    /// B <- L^-1 B (m columns).
+    /// B <- L^-1 B (m columns); rows in elimination order.
     pub fn forward(&self, b: &mut [f64], m: usize) {
-        dense::forward(self.dim, &self.values, b, m);
+        match self {
+            Self::Dense(c) => c.forward(b, m),
+            Self::Sparse(c) => c.forward(b, m),
+        }
     }
 
-    /// B <- L^-T B (m columns).
+    /// B <- L^-T B (m columns); rows in elimination order on entry.
     pub fn backward(&self, b: &mut [f64], m: usize) {
-        dense::backward(self.dim, &self.values, b, m);
+        match self {
+            Self::Dense(c) => c.backward(b, m),
+            Self::Sparse(c) => c.backward(b, m),
+        }
     }
 
-    /// Inverse of L L', both triangles.
+    /// Inverse of L L': all of it (dense) or its entries in the pattern of L (sparse).
     pub fn inverse(&self) -> Self {
-        let mut out = Self::zeros(self.dim);
-        dense::inverse_from_cholesky(self.dim, &self.values, &mut out.values);
-        out
+        match self {
+            Self::Dense(m) => Self::Dense(m.inverse()),
+            Self::Sparse(m) => Self::Sparse(m.inverse()),
+        }
     }
 
-    /// Copies the sub-matrix at the listed coordinates into `out` (leading dimension ld, at row and column `at`).
-    #[inline(always)]
-    pub fn gather(&self, coordinates: &[u32], out: &mut [f64], ld: usize, at: usize) {
-        for (b, &col) in coordinates.iter().enumerate() {
-            let column = &self.values[col as usize * self.dim..(col as usize + 1) * self.dim];
-            let target = &mut out[(at + b) * ld + at..];
-            for (slot, &row) in target.iter_mut().zip(coordinates) {
-                *slot = column[row as usize];
-            }
+    /// Entry (a, b) with a >= b, or any entry of an inverse that lies in the pattern.
+    pub fn get(&self, a: usize, b: usize) -> f64 {
+        match self {
+            Self::Dense(m) => m.get(a, b),
+            Self::Sparse(m) => m.get(a, b),
+        }
+    }
+
+    /// Fills the upper triangle where it is stored.
+    pub fn mirror(&mut self) {
+        if let Self::Dense(m) = self {
+            m.mirror();
         }
     }
 }

@@ -15,6 +15,12 @@ pub enum KernelError {
     LevelCode { factor: usize, index: usize, code: i64, n_levels: usize },
     /// A term names a factor that does not exist.
     UnknownFactor { term: usize, factor: usize },
+    /// Far more levels than rows.
+    TooManyLevels { factor: usize, n_levels: usize, rows: usize },
+    /// The crossed factors left in the core are too many and too densely connected to factor.
+    CoreTooLarge { dim: usize, largest: usize },
+    /// Values whose squares overflow.
+    Scale { what: &'static str },
     /// A factor without levels or a term without columns.
     Empty { what: &'static str, index: usize },
     /// More estimable fixed effects than observations allow.
@@ -51,6 +57,17 @@ impl fmt::Display for KernelError {
             ),
             Self::UnknownFactor { term, factor } => {
                 write!(f, "term {term} refers to factor {factor}, which does not exist")
+            }
+            Self::TooManyLevels { factor, n_levels, rows } => {
+                write!(f, "factor {factor} declares {n_levels} levels for {rows} rows")
+            }
+            Self::CoreTooLarge { dim, largest } => write!(
+                f,
+                "the crossed factors besides the largest one have {dim} densely connected random effects; at most {largest} \
+                 can be factored"
+            ),
+            Self::Scale { what } => {
+                write!(f, "the squares of the {what} overflow double precision; rescale the data")
             }
             Self::Empty { what, index } => write!(f, "{what} {index} is empty"),
             Self::TooFewRows { rows, rank } => write!(

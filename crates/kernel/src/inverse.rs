@@ -79,8 +79,7 @@ impl Inverse {
             let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
             for start in (0..q).map(|l| offset + l * k) {
                 for b in 0..k {
-                    let column = start + (start + b) * blocks.core_dim;
-                    out[f].extend_from_slice(&self.core.values[column..column + k]);
+                    out[f].extend((0..k).map(|a| self.core.get(start + a, start + b)));
                 }
             }
         }
@@ -126,7 +125,7 @@ impl Inverse {
                     for a in 0..k {
                         let unit = if a == b { 1.0 } else { 0.0 };
                         let fixed: f64 = (0..p).map(|c| w[start + a + c * dim] * w[start + b + c * dim]).sum();
-                        sum[a + b * k] += unit - core.values[start + a + (start + b) * dim] - fixed;
+                        sum[a + b * k] += unit - core.get(start + a, start + b) - fixed;
                     }
                 }
             }
@@ -144,7 +143,7 @@ impl Inverse {
             information[f] = sum;
         }
         core.congruence(blocks, &factor.roots, false);
-        dense::mirror_lower(dim, &mut core.values);
+        core.mirror();
         crate::core::apply_blocks(blocks, &factor.roots, false, &mut w, p);
         w.iter_mut().for_each(|v| *v = -*v);
         let later = vec![PanelInverse::default(); factor.later.len()];
@@ -169,7 +168,7 @@ impl Inverse {
                     dense::axpy(va, &y[r * k..(r + 1) * k], target);
                 }
             }
-            let column = &self.core_v[c * self.core.dim..(c + 1) * self.core.dim];
+            let column = &self.core_v[c * blocks.core_dim..(c + 1) * blocks.core_dim];
             for (h, &at) in core.iter().enumerate() {
                 let r = pattern.parent_rows + h;
                 dense::axpy(column[at as usize], &y[r * k..(r + 1) * k], target);
@@ -253,11 +252,10 @@ impl Inverse {
             }
         }
         for (b, &col) in core.iter().enumerate() {
-            let column = &self.core.values[col as usize * self.core.dim..(col as usize + 1) * self.core.dim];
             let yb = &y[(pattern.parent_rows + b) * k..(pattern.parent_rows + b + 1) * k];
             for (a, &row) in core.iter().enumerate() {
                 let r = pattern.parent_rows + a;
-                dense::axpy(column[row as usize], yb, &mut out[r * k..(r + 1) * k]);
+                dense::axpy(self.core.get(row as usize, col as usize), yb, &mut out[r * k..(r + 1) * k]);
             }
         }
     }

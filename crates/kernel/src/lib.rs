@@ -6,6 +6,8 @@
 pub mod blocks;
 pub mod certificate;
 pub mod core;
+pub mod core_dense;
+pub mod core_sparse;
 pub mod components;
 pub mod covariance;
 pub mod criterion;

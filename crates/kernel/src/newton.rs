@@ -114,7 +114,7 @@ impl<'a> Objective<'a> {
 
     /// True when the dense core dominates: an evaluation then costs so much that none is repeated.
     pub fn is_expensive(&self) -> bool {
-        self.problem.blocks.core_dim >= EXPENSIVE
+        self.problem.blocks.core_dim >= EXPENSIVE && self.problem.blocks.core_pattern.is_none()
     }
 
     fn roots(&self, theta: &[f64]) -> Vec<Vec<f64>> {

@@ -7,6 +7,7 @@
 
 use crate::blocks::{Blocks, group_rows};
 use crate::core::CoreMatrix;
+use crate::core_sparse::LARGEST_DENSE;
 use crate::dense;
 use crate::error::KernelError;
 use crate::scaling::{self, Rank};
@@ -85,6 +86,17 @@ fn check_finite(what: &'static str, values: &[f64]) -> Result<(), KernelError> {
     }
 }
 
+/// Sums of squares must neither overflow nor vanish.
+fn check_scale(what: &'static str, r: &[f64]) -> Result<(), KernelError> {
+    if r.iter().all(|v| v.is_finite()) { Ok(()) } else { Err(KernelError::Scale { what }) }
+}
+
+/// The power of two next to the largest absolute value: dividing by it is exact.
+pub fn power_of_two(values: &[f64]) -> f64 {
+    let largest = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+    if largest > 0.0 { largest.log2().floor().clamp(-1000.0, 1000.0).exp2() } else { 1.0 }
+}
+
 fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
     if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
 }
@@ -112,6 +124,10 @@ impl Input<'_> {
         }
         for (factor, f) in self.factors.iter().enumerate() {
             check_length("level codes", n, f.codes.len())?;
+            // every level of a design has rows; a count far beyond that is an error, not a request for memory
+            if f.n_levels > 4 * n + 65_536 {
+                return Err(KernelError::TooManyLevels { factor, n_levels: f.n_levels, rows: n });
+            }
             if f.n_levels == 0 || !self.terms.iter().any(|t| t.factor == factor) {
                 return Err(KernelError::Empty { what: "factor", index: factor });
             }
@@ -142,16 +158,23 @@ impl Input<'_> {
 
 impl Problem {
     pub fn new(input: &Input) -> Result<Self, KernelError> {
+        Self::with_core(input, true)
+    }
+
+    /// `sparse = false` keeps the core dense whatever its pattern.
+    pub(crate) fn with_core(input: &Input, sparse: bool) -> Result<Self, KernelError> {
         input.check()?;
         let n = input.y.len();
         let p = input.x.len();
+        let unit = power_of_two(input.y);
         let full = scaling::streaming_qr(n, p + 1, |i, row| {
             let w = input.root_weight(i);
             for (v, column) in row.iter_mut().zip(&input.x) {
                 *v = w * column[i];
             }
-            row[p] = w * input.y[i];
+            row[p] = w * (input.y[i] / unit);
         });
+        check_scale("fixed-effects columns", &full)?;
         let rank = scaling::rank(p, p + 1, &full, ALIAS_TOLERANCE);
         let r = rank.kept.len();
         if n <= r {
@@ -159,7 +182,7 @@ impl Problem {
         }
         let reduced = scaling::restrict(p + 1, &full, &rank.kept);
         let x_scale: Vec<f64> = (0..r * r).map(|h| reduced[h % r + (h / r) * (r + 1)]).collect();
-        let ls_coef = reduced[r * (r + 1)..r * (r + 1) + r].to_vec();
+        let ls_coef = reduced[r * (r + 1)..r * (r + 1) + r].iter().map(|c| c * unit).collect();
         let y_norm = dense::dot(&reduced[r * (r + 1)..], &reduced[r * (r + 1)..]).sqrt();
         let residual_norm = reduced[r + r * (r + 1)].abs();
         if residual_norm <= PERFECT_FIT_TOLERANCE * y_norm {
@@ -174,7 +197,13 @@ impl Problem {
         let sizes: Vec<usize> = input.factors.iter().map(|f| f.n_levels).collect();
         let codes: Vec<&[i32]> = input.factors.iter().map(|f| f.codes).collect();
         let terms: Vec<(usize, usize)> = input.terms.iter().map(|t| (t.factor, t.columns.len())).collect();
-        let blocks = Blocks::new(&sizes, &codes, &terms, r);
+        let mut blocks = Blocks::new(&sizes, &codes, &terms, r);
+        if !sparse {
+            blocks.core_pattern = None;
+        }
+        if blocks.core_pattern.is_none() && blocks.core_dim > LARGEST_DENSE {
+            return Err(KernelError::CoreTooLarge { dim: blocks.core_dim, largest: LARGEST_DENSE });
+        }
         let mut problem = Self {
             n,
             widths: terms.iter().map(|t| t.1).collect(),
@@ -182,7 +211,7 @@ impl Problem {
             rank,
             x_scale,
             ls_coef,
-            y_scale: residual_norm / (n as f64).sqrt(),
+            y_scale: residual_norm * unit / (n as f64).sqrt(),
             log_weights: input.weights.map_or(0.0, |w| w.iter().map(|v| v.ln()).sum()),
             term_scale,
             panels: blocks
@@ -190,7 +219,7 @@ impl Problem {
                 .iter()
                 .map(|e| Panels { diag: vec![0.0; e.q * e.k * e.k], panel: vec![0.0; e.total_rows() * e.k] })
                 .collect(),
-            core: CoreMatrix::zeros(blocks.core_dim),
+            core: CoreMatrix::zeros(&blocks),
             border: vec![0.0; blocks.core_dim * blocks.tail],
             tail: vec![0.0; blocks.tail * blocks.tail],
             blocks,
@@ -503,6 +532,7 @@ fn orthonormalize_term(
             *v = w * column[i];
         }
     });
+    check_scale("random-effects columns", &r)?;
     if let Some(&column) = scaling::rank(k, k, &r, DEPENDENT_TOLERANCE).dropped.first() {
         return Err(KernelError::DependentColumns { term, column });
     }

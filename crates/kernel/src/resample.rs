@@ -10,7 +10,7 @@ use crate::factor::Factorization;
 use crate::modes::Modes;
 use crate::newton::{Control, Objective, Step, minimize};
 use crate::optimize::snap;
-use crate::problem::{Input, Problem, orthogonalize};
+use crate::problem::{Input, Problem, orthogonalize, power_of_two};
 use crate::solution::unscale_coefficients;
 use crate::start::moment_start;
 
@@ -107,8 +107,9 @@ impl Rows {
         if let Some(index) = y.iter().position(|v| !v.is_finite()) {
             return Err(KernelError::NotFinite { what: "response", index });
         }
+        let unit = power_of_two(y);
         let mut rest: Vec<f64> =
-            self.order.iter().zip(&self.root_weight).map(|(&i, w)| w * y[i as usize]).collect();
+            self.order.iter().zip(&self.root_weight).map(|(&i, w)| w * (y[i as usize] / unit)).collect();
         let norm = dense::dot_long(&rest, &rest).sqrt();
         let mut coef = vec![0.0; p];
         for _ in 0..2 {
@@ -125,9 +126,10 @@ impl Rows {
         if residual <= 1e-14 * norm {
             return Err(KernelError::PerfectFit);
         }
-        problem.y_scale = residual / (n as f64).sqrt();
-        problem.ls_coef = coef;
-        rest.iter_mut().for_each(|v| *v /= problem.y_scale);
+        let scale = residual / (n as f64).sqrt();
+        problem.y_scale = scale * unit;
+        problem.ls_coef = coef.iter().map(|c| c * unit).collect();
+        rest.iter_mut().for_each(|v| *v /= scale);
 
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[0];

@@ -1,0 +1,635 @@
+//! The exact Hessian of the profiled criterion, in closed form, for models whose only eliminated factor is the leading one.
+//!
+//! With P = V^-1 (ML) or its projection off X (REML), r2 = pwrss, g = d log r2 and V_a = d V in direction a,
+//! H_ab = -t_ab + 2 I_ab + N g_a g_b + tr(Gamma d2 Sigma_ab), t_ab = tr(P V_a P V_b), I the average information (Johnson &
+//! Thompson 1995, J. Dairy Sci. 78, for the parts). t_ab is a sum over pairs of levels l of f and m of g,
+//! tr(B_lm' Sdot_a B_lm Sdot_b) with B_lm = Z_l'P Z_m, hence linear in the sum of vec(B_lm) vec(B_lm)', which is formed once
+//! for all directions.
+//!
+//! With X_j = L_j^-1 R_j of the leading factor, E_j = X_j'(L_j^-1 c_j) its panel, S = L L' the core and F = L^-1 T'E:
+//! B_jj' = [j = j'] X_j'X_j - F_j'F_j', B_cj = T^-T L^-T F_j, B_cc = T^-T (I - S^-1) T^-1, each less D D' for REML, where
+//! D = Z'V^-1 X L_x^-T.
+
+use std::ops::Range;
+
+use crate::blocks::{Blocks, Pattern};
+use crate::core::apply_blocks;
+use crate::covariance::coordinates;
+use crate::dense;
+use crate::factor::Factorization;
+use crate::gradient::{Direction, FirstOrder, root_directions};
+use crate::newton::second_order_of_product;
+use crate::problem::Problem;
+
+/// Multiplications beyond which the closed form is not attempted.
+const WORK_LIMIT: f64 = 1e9;
+/// Leading levels treated at a time.
+const BATCH: usize = 128;
+/// Leading levels whose products with all others are formed at a time.
+const TILE: usize = 16;
+/// Entries collected before they are summed.
+const BUFFER: usize = 1 << 13;
+
+/// Hessian over kernel coordinates (m x m) and, per coordinate, the derivative of the unscaled covariance of the fixed
+/// effects (p x p, orthonormal coordinates).
+///
+/// `factor` and `first` belong to `term_roots`, `information` (m x m) is the profiled average information there. None where
+/// later factors are eliminated too, where T of a core factor is singular, or where the work is too large.
+pub fn exact(
+    problem: &Problem,
+    factor: &Factorization,
+    term_roots: &[Vec<f64>],
+    first: &FirstOrder,
+    information: &[f64],
+    reml: bool,
+) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
+    let blocks = &problem.blocks;
+    let singular = blocks.core.iter().any(|&(f, _)| {
+        let k = blocks.factors[f].k;
+        (0..k).any(|i| factor.roots[f][i + i * k] == 0.0)
+    });
+    if blocks.eliminated.len() != 1 || singular || work(blocks, reml) > WORK_LIMIT {
+        return None;
+    }
+    let directions = root_directions(problem, term_roots);
+    let levels = LevelProducts::new(problem, factor, reml);
+    let m = directions.len();
+    let n = problem.n_effective(reml);
+    let (coords, g) = (coordinates(&problem.widths), &first.log_pwrss_gradient);
+    let mut hessian = levels.traces(blocks, &directions);
+    for b in 0..m {
+        for a in 0..m {
+            let at = a + b * m;
+            hessian[at] = 2.0 * information[at] - hessian[at]
+                + n * g[a] * g[b]
+                + second_order_of_product(&coords, &problem.widths, &first.gamma, a, b);
+        }
+    }
+    let fixed = directions.iter().map(|d| levels.fixed_covariance_along(blocks, d)).collect();
+    hessian.iter().all(|v| v.is_finite()).then_some((hessian, fixed))
+}
+
+/// Rows of F and, for REML, of D': the rank of what is subtracted from the diagonal blocks of the leading factor.
+fn subtracted_rank(blocks: &Blocks, reml: bool) -> usize {
+    blocks.core_dim + if reml { blocks.tail - 1 } else { 0 }
+}
+
+/// Multiplications for the pairs of leading levels, (one by one, through the moments of F and D).
+fn leading_pairs_work(blocks: &Blocks, reml: bool) -> (f64, f64) {
+    let (q, k) = (blocks.eliminated[0].q as f64, blocks.eliminated[0].k as f64);
+    let r = subtracted_rank(blocks, reml) as f64;
+    (0.5 * (q * k).powi(2) * (r + 0.5 * k * k), 0.5 * q * (r * k).powi(2) + r * r * k.powi(4))
+}
+
+/// True where the products of all pairs of leading levels are cheaper than the moments.
+fn pair_by_pair(blocks: &Blocks, reml: bool) -> bool {
+    let (pairs, moments) = leading_pairs_work(blocks, reml);
+    blocks.core_dim > 0 && pairs < moments
+}
+
+/// Multiplications in all.
+fn work(blocks: &Blocks, reml: bool) -> f64 {
+    let (pairs, moments) = leading_pairs_work(blocks, reml);
+    let (dim, p) = (blocks.core_dim as f64, (blocks.tail - 1) as f64);
+    let size = |f: usize| (blocks.factors[f].q as f64, blocks.factors[f].k as f64);
+    let leading = blocks.eliminated[0].factor;
+    let (q, k) = size(leading);
+    let mut total = if pair_by_pair(blocks, reml) { pairs } else { moments };
+    total += 0.5 * q * (k.powi(4) + (p * k).powi(2)) + dim * dim * (q * k + dim / 3.0);
+    for (index, &(f, _)) in blocks.core.iter().enumerate() {
+        let (qf, kf) = size(f);
+        total += 0.5 * qf * (p * kf).powi(2);
+        for g in blocks.core[..=index].iter().map(|&(g, _)| g).chain([leading]) {
+            let (qg, kg) = size(g);
+            total += 0.5 * qf * qg * (kf * kg).powi(2);
+        }
+    }
+    total
+}
+
+/// Sum of v v' over vectors of one length, collected and summed many at a time.
+struct OuterSum {
+    size: usize,
+    buffer: Vec<f64>,
+    /// Lower triangle until finished.
+    sum: Vec<f64>,
+}
+
+impl OuterSum {
+    fn new(size: usize) -> Self {
+        Self { size, buffer: Vec::with_capacity(BUFFER + size), sum: vec![0.0; size * size] }
+    }
+
+    /// Adds the k_f x k_g block at (row, col) of a matrix with `ld` rows, as a vector.
+    #[inline(always)]
+    fn push_block(&mut self, matrix: &[f64], ld: usize, (row, col): (usize, usize), (kf, kg): (usize, usize)) {
+        for j in 0..kg {
+            self.buffer.extend_from_slice(&matrix[row + (col + j) * ld..][..kf]);
+        }
+        if self.buffer.len() >= BUFFER {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        add_outer(self.size, &self.buffer, &mut self.sum);
+        self.buffer.clear();
+    }
+
+    /// The sum, both triangles.
+    fn finish(mut self) -> Vec<f64> {
+        self.flush();
+        dense::mirror_lower(self.size, &mut self.sum);
+        self.sum
+    }
+
+    /// The sum over blocks k_f x k_g with its indices (i, j), (i', j') rearranged as (i, i'), (j, j').
+    fn finish_paired(self, kf: usize, kg: usize) -> Vec<f64> {
+        let n = kf * kg;
+        let sum = self.finish();
+        let mut out = vec![0.0; n * n];
+        for j2 in 0..kg {
+            for j in 0..kg {
+                for i2 in 0..kf {
+                    for i in 0..kf {
+                        out[i + i2 * kf + (j + j2 * kg) * kf * kf] = sum[i + j * kf + (i2 + j2 * kf) * n];
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Lower triangle of `sum` (n x n) += sum of v v' over the vectors of length n in `vectors`.
+fn add_outer(n: usize, vectors: &[f64], sum: &mut [f64]) {
+    match n {
+        0 => {}
+        1 => sum[0] += dense::dot_long(vectors, vectors),
+        2 => add_outer_sized::<2>(vectors, sum),
+        3 => add_outer_sized::<3>(vectors, sum),
+        4 => add_outer_sized::<4>(vectors, sum),
+        6 => add_outer_sized::<6>(vectors, sum),
+        _ => dense::add_outer_lower(n, vectors.len() / n, 1.0, vectors, sum),
+    }
+}
+
+fn add_outer_sized<const N: usize>(vectors: &[f64], sum: &mut [f64]) {
+    let mut total = [[0.0f64; N]; N];
+    for v in vectors.chunks_exact(N) {
+        for (column, &vb) in total.iter_mut().zip(v) {
+            for (t, &va) in column.iter_mut().zip(v) {
+                *t += va * vb;
+            }
+        }
+    }
+    for (target, t) in sum.iter_mut().zip(total.as_flattened()) {
+        *target += t;
+    }
+}
+
+/// x (rows x columns) -= A B with A the `rows` rows from `first` on of a matrix with `ld` rows, B (p x columns).
+fn subtract_product(rows: usize, a: &[f64], ld: usize, first: usize, p: usize, b: &[f64], x: &mut [f64]) {
+    if p == 0 {
+        return;
+    }
+    for (column, coefficients) in x.chunks_exact_mut(rows.max(1)).zip(b.chunks_exact(p)) {
+        for (t, &value) in coefficients.iter().enumerate() {
+            dense::axpy(-value, &a[first + t * ld..][..rows], column);
+        }
+    }
+}
+
+/// Transpose of a rows x columns matrix.
+fn transposed(rows: usize, columns: usize, a: &[f64]) -> Vec<f64> {
+    (0..rows * columns).map(|h| a[h / columns + (h % columns) * rows]).collect()
+}
+
+/// For some leading levels: X_j'X_j, F and D' (columns of a level together).
+struct LeadingLevels {
+    base: Vec<f64>,
+    /// dim x (levels k).
+    f: Vec<f64>,
+    /// p x (levels k).
+    d: Vec<f64>,
+}
+
+impl LeadingLevels {
+    fn new(problem: &Problem, factor: &Factorization, lx: &[f64], levels: Range<usize>) -> Self {
+        match problem.blocks.eliminated[0].k {
+            1 => Self::sized::<1>(problem, factor, lx, levels),
+            2 => Self::sized::<2>(problem, factor, lx, levels),
+            3 => Self::sized::<3>(problem, factor, lx, levels),
+            _ => Self::sized::<0>(problem, factor, lx, levels),
+        }
+    }
+
+    fn sized<const K: usize>(
+        problem: &Problem,
+        factor: &Factorization,
+        lx: &[f64],
+        levels: Range<usize>,
+    ) -> Self {
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[0];
+        let k = if K > 0 { K } else { pattern.k };
+        let (dim, p, columns) = (blocks.core_dim, blocks.tail - 1, levels.len() * k);
+        let mut base = vec![0.0; columns * k];
+        let mut f = vec![0.0; dim * columns];
+        let mut d = vec![0.0; p * columns];
+        let (mut x, mut row_e) = (vec![0.0; k * k], vec![0.0; k]);
+        for (index, j) in levels.enumerate() {
+            let block = j * k * k..(j + 1) * k * k;
+            x.copy_from_slice(&problem.panels[0].diag[block.clone()]);
+            for column in x.chunks_exact_mut(k) {
+                dense::forward_small(k, &factor.leading.chol[block.clone()], column);
+            }
+            let square = &mut base[index * k * k..(index + 1) * k * k];
+            dense::multiply_transposed_small(k, k, k, &x, &x, square);
+            let core = pattern.core(j);
+            let start = pattern.start(j);
+            let rows = factor.leading.panel[start * k..(start + core.len() + p) * k].chunks_exact(k);
+            for (r, row) in rows.enumerate() {
+                dense::matvec_transposed_small(k, &x, row, &mut row_e);
+                let (target, ld, at) = match core.get(r) {
+                    Some(&c) => (&mut f, dim, c as usize),
+                    None => (&mut d, p, r - core.len()),
+                };
+                for (i, &value) in row_e.iter().enumerate() {
+                    target[at + (index * k + i) * ld] = value;
+                }
+            }
+        }
+        if dim > 0 {
+            apply_blocks(blocks, &factor.roots, true, &mut f, columns);
+            factor.core.forward(&mut f, columns);
+            let mut explained = vec![0.0; p * columns];
+            dense::multiply_transposed(p, dim, columns, &factor.border[..p * dim], &f, &mut explained);
+            dense::axpy(-1.0, &explained, &mut d);
+        }
+        dense::forward(p, lx, &mut d, columns);
+        Self { base, f, d }
+    }
+}
+
+/// T^-T on the core coordinates of every column.
+fn solve_roots_transposed(blocks: &Blocks, factor: &Factorization, x: &mut [f64]) {
+    for column in x.chunks_exact_mut(blocks.core_dim.max(1)) {
+        for (f, start) in blocks.core_levels() {
+            let k = blocks.factors[f].k;
+            dense::backward_small(k, &factor.roots[f], &mut column[start..start + k]);
+        }
+    }
+}
+
+/// T^-T (I - S^-1) T^-1, dim x dim.
+fn core_products(blocks: &Blocks, factor: &Factorization) -> Vec<f64> {
+    let dim = blocks.core_dim;
+    let mut out = factor.core.inverse().values;
+    out.iter_mut().for_each(|v| *v = -*v);
+    for i in 0..dim {
+        out[i + i * dim] += 1.0;
+    }
+    solve_roots_transposed(blocks, factor, &mut out);
+    // Y T = X, from the last column of each level to its first
+    for (f, start) in blocks.core_levels() {
+        let (k, root) = (blocks.factors[f].k, &factor.roots[f]);
+        for j in (0..k).rev() {
+            let (before, after) = out.split_at_mut((start + j + 1) * dim);
+            let column = &mut before[(start + j) * dim..];
+            for c in j + 1..k {
+                dense::axpy(-root[c + j * k], &after[(c - j - 1) * dim..(c - j) * dim], column);
+            }
+            column.iter_mut().for_each(|v| *v /= root[j + j * k]);
+        }
+    }
+    out
+}
+
+/// What all directions share: sums over levels and pairs of levels.
+struct LevelProducts {
+    /// Per pair of factors (f, g): sum over pairs of levels of B_lm[i, j] B_lm[i', j'] at (i, i'), (j, j'), k_f^2 x k_g^2.
+    pairs: Vec<(usize, usize, Vec<f64>)>,
+    /// Per factor: sum over levels of D_l'[s, i] D_l'[t, i'] at (s, i), (t, i'), p k square.
+    fixed: Vec<Vec<f64>>,
+    /// L_x, p x p.
+    lx: Vec<f64>,
+    p: usize,
+}
+
+impl LevelProducts {
+    fn new(problem: &Problem, factor: &Factorization, reml: bool) -> Self {
+        let blocks = &problem.blocks;
+        let (dim, width) = (blocks.core_dim, blocks.tail);
+        let p = width - 1;
+        let mut lx = vec![0.0; p * p];
+        for c in 0..p {
+            lx[c + c * p..(c + 1) * p].copy_from_slice(&factor.tail[c + c * width..c * width + p]);
+        }
+        let mut out =
+            Self { pairs: vec![], fixed: vec![vec![]; blocks.factors.len()], lx: lx.clone(), p };
+
+        // D' over the core: L_x^-1 (T^-T L^-T border)'
+        let mut border = factor.border[..p * dim].to_vec();
+        factor.core.backward(&mut border, p);
+        solve_roots_transposed(blocks, factor, &mut border);
+        let mut core_d = transposed(dim, p, &border);
+        dense::forward(p, &lx, &mut core_d, dim);
+        let fixed = FixedPart { p: if reml { p } else { 0 }, rows: transposed(p, dim, &core_d), ld: dim };
+        if dim > 0 {
+            out.add_core(blocks, factor, &core_d, &fixed);
+        }
+        out.add_leading(problem, factor, &fixed, reml);
+        out
+    }
+
+    /// Pairs of core levels.
+    fn add_core(&mut self, blocks: &Blocks, factor: &Factorization, core_d: &[f64], fixed: &FixedPart) {
+        let (dim, p) = (blocks.core_dim, self.p);
+        let mut b = core_products(blocks, factor);
+        fixed.subtract(0..dim, core_d, &mut b);
+        for (index, &(f, first_f)) in blocks.core.iter().enumerate() {
+            let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
+            let mut sum = OuterSum::new(p * kf);
+            sum.buffer.extend_from_slice(&core_d[first_f * p..(first_f + qf * kf) * p]);
+            self.fixed[f] = sum.finish();
+            for &(g, first_g) in &blocks.core[..index] {
+                let (qg, kg) = (blocks.factors[g].q, blocks.factors[g].k);
+                let mut sum = OuterSum::new(kf * kg);
+                for m in 0..qg {
+                    for l in 0..qf {
+                        sum.push_block(&b, dim, (first_f + l * kf, first_g + m * kg), (kf, kg));
+                    }
+                }
+                self.pairs.push((f, g, sum.finish_paired(kf, kg)));
+            }
+            let mut own = OwnPairs::new(kf);
+            for m in 0..qf {
+                own.push_column(&b, dim, first_f + m * kf, first_f + m * kf, qf - m);
+            }
+            self.pairs.push((f, f, own.finish()));
+        }
+    }
+
+    /// Pairs with leading levels.
+    fn add_leading(&mut self, problem: &Problem, factor: &Factorization, core_fixed: &FixedPart, reml: bool) {
+        let blocks = &problem.blocks;
+        let pattern = &blocks.eliminated[0];
+        let (q, k, dim, p) = (pattern.q, pattern.k, blocks.core_dim, self.p);
+        let whole = pair_by_pair(blocks, reml);
+        let mut d_sum = OuterSum::new(p * k);
+        let mut with_core: Vec<OuterSum> =
+            blocks.core.iter().map(|&(f, _)| OuterSum::new(k * blocks.factors[f].k)).collect();
+        let mut by_rank = RankPairs::new(blocks, k, reml);
+        let mut own = OwnPairs::new(k);
+        let step = if whole { q } else { BATCH };
+        for first in (0..q).step_by(step) {
+            let count = step.min(q - first);
+            let levels = LeadingLevels::new(problem, factor, &self.lx, first..first + count);
+            add_outer(p * k, &levels.d, &mut d_sum.sum);
+            if whole {
+                leading_pairs(pattern, dim, p, &levels, reml, &mut own);
+            } else {
+                by_rank.add(&levels, p);
+            }
+            if dim > 0 {
+                let mut b = levels.f;
+                factor.core.backward(&mut b, count * k);
+                solve_roots_transposed(blocks, factor, &mut b);
+                core_fixed.subtract(0..dim, &levels.d, &mut b);
+                for (&(f, start), sum) in blocks.core.iter().zip(&mut with_core) {
+                    let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
+                    for m in 0..count {
+                        for l in 0..qf {
+                            sum.push_block(&b, dim, (start + l * kf, m * k), (kf, k));
+                        }
+                    }
+                }
+            }
+        }
+        let leading = pattern.factor;
+        self.fixed[leading] = d_sum.finish();
+        for (&(f, _), sum) in blocks.core.iter().zip(with_core) {
+            self.pairs.push((f, leading, sum.finish_paired(blocks.factors[f].k, k)));
+        }
+        let sum = if whole { own.finish() } else { by_rank.finish(dim, reml, &self.fixed[leading]) };
+        self.pairs.push((leading, leading, sum));
+    }
+
+    /// t_ab of all pairs of directions, m x m.
+    fn traces(&self, blocks: &Blocks, directions: &[Direction]) -> Vec<f64> {
+        let m = directions.len();
+        let of = |f: usize| -> (Vec<usize>, Vec<f64>) {
+            let index: Vec<usize> = (0..m).filter(|&a| directions[a].factor == f).collect();
+            let columns = index.iter().flat_map(|&a| directions[a].sigma_dot.iter().copied()).collect();
+            (index, columns)
+        };
+        let mut out = vec![0.0; m * m];
+        for (f, g, sum) in &self.pairs {
+            let (kf2, kg2) = (blocks.factors[*f].k.pow(2), blocks.factors[*g].k.pow(2));
+            let ((at_f, s_f), (at_g, s_g)) = (of(*f), of(*g));
+            let mut half = vec![0.0; kf2 * at_g.len()];
+            dense::multiply(kf2, kg2, at_g.len(), sum, &s_g, &mut half);
+            let mut t = vec![0.0; at_f.len() * at_g.len()];
+            dense::multiply_transposed(at_f.len(), kf2, at_g.len(), &s_f, &half, &mut t);
+            for (j, &b) in at_g.iter().enumerate() {
+                for (i, &a) in at_f.iter().enumerate() {
+                    let value = if f == g {
+                        0.5 * (t[i + j * at_f.len()] + t[j + i * at_f.len()])
+                    } else {
+                        t[i + j * at_f.len()]
+                    };
+                    out[a + b * m] = value;
+                    out[b + a * m] = value;
+                }
+            }
+        }
+        out
+    }
+
+    /// Derivative of (X'V^-1 X)^-1: L_x^-T (sum over levels of D_l' Sigma-dot D_l) L_x^-1.
+    fn fixed_covariance_along(&self, blocks: &Blocks, direction: &Direction) -> Vec<f64> {
+        let (p, k) = (self.p, blocks.factors[direction.factor].k);
+        let sums = &self.fixed[direction.factor];
+        let mut out = vec![0.0; p * p];
+        for j in 0..k {
+            for i in 0..k {
+                let weight = direction.sigma_dot[i + j * k];
+                if weight != 0.0 {
+                    for (t, column) in out.chunks_exact_mut(p.max(1)).enumerate() {
+                        dense::axpy(weight, &sums[i * p + (t + j * p) * p * k..][..p], column);
+                    }
+                }
+            }
+        }
+        dense::backward(p, &self.lx, &mut out, p);
+        out = transposed(p, p, &out);
+        dense::backward(p, &self.lx, &mut out, p);
+        out
+    }
+}
+
+/// D of some levels (rows x p), to be subtracted in products; p = 0 for ML.
+struct FixedPart {
+    p: usize,
+    rows: Vec<f64>,
+    ld: usize,
+}
+
+impl FixedPart {
+    /// x -= D_rows D_columns' with D_columns' given.
+    fn subtract(&self, rows: Range<usize>, columns: &[f64], x: &mut [f64]) {
+        subtract_product(rows.len(), &self.rows, self.ld, rows.start, self.p, columns, x);
+    }
+}
+
+/// Sums over all ordered pairs of levels of one factor, from the pairs l >= m.
+struct OwnPairs {
+    k: usize,
+    equal: OuterSum,
+    below: OuterSum,
+}
+
+impl OwnPairs {
+    fn new(k: usize) -> Self {
+        Self { k, equal: OuterSum::new(k * k), below: OuterSum::new(k * k) }
+    }
+
+    /// Blocks of `count` levels in the columns from `col` on; the diagonal block is at `row`.
+    fn push_column(&mut self, matrix: &[f64], ld: usize, row: usize, col: usize, count: usize) {
+        let k = self.k;
+        self.equal.push_block(matrix, ld, (row, col), (k, k));
+        for l in 1..count {
+            self.below.push_block(matrix, ld, (row + l * k, col), (k, k));
+        }
+    }
+
+    fn finish(self) -> Vec<f64> {
+        let n = self.k * self.k;
+        let mut out = self.equal.finish_paired(self.k, self.k);
+        let below = self.below.finish_paired(self.k, self.k);
+        // B_ml = B_lm' exchanges (i, i') and (j, j')
+        for j in 0..n {
+            for i in 0..n {
+                out[i + j * n] += below[i + j * n] + below[j + i * n];
+            }
+        }
+        out
+    }
+}
+
+/// Pairs of leading levels one by one.
+fn leading_pairs(pattern: &Pattern, dim: usize, p: usize, levels: &LeadingLevels, reml: bool, own: &mut OwnPairs) {
+    let (q, k) = (pattern.q, pattern.k);
+    let fixed =
+        FixedPart { p: if reml { p } else { 0 }, rows: transposed(p, q * k, &levels.d), ld: q * k };
+    let mut b = vec![];
+    for first in (0..q).step_by(TILE) {
+        let last = (first + TILE).min(q);
+        let (rows, columns) = ((q - first) * k, (last - first) * k);
+        let below = &levels.f[first * k * dim..];
+        b.clear();
+        b.resize(rows * columns, 0.0);
+        dense::multiply_transposed(rows, dim, columns, below, &below[..columns * dim], &mut b);
+        b.iter_mut().for_each(|v| *v = -*v);
+        fixed.subtract(first * k..q * k, &levels.d[first * k * p..last * k * p], &mut b);
+        for m in first..last {
+            let at = (m - first) * k;
+            for (j, base) in levels.base[m * k * k..(m + 1) * k * k].chunks_exact(k).enumerate() {
+                dense::axpy(1.0, base, &mut b[at + (at + j) * rows..][..k]);
+            }
+            own.push_column(&b, rows, at, at, q - m);
+        }
+    }
+}
+
+/// Pairs of leading levels through the low rank of what is not block-diagonal, B_lm = [l = m] B0_l - G_l'G_m with G = F,
+/// or F over D' (REML): all pairs of G_l'G_m follow from the moments sum_l G_l (x) G_l, those of equal levels are replaced.
+struct RankPairs {
+    k: usize,
+    dim: usize,
+    /// Rows of G.
+    rank: usize,
+    /// B_ll and G_l'G_l.
+    equal: OuterSum,
+    replaced: OuterSum,
+    /// Moments of G; not formed without a core, where they are those of D.
+    moments: Vec<f64>,
+}
+
+impl RankPairs {
+    fn new(blocks: &Blocks, k: usize, reml: bool) -> Self {
+        let (dim, rank) = (blocks.core_dim, subtracted_rank(blocks, reml));
+        let formed = dim > 0 && !pair_by_pair(blocks, reml);
+        let moments = vec![0.0; if formed { (rank * k).pow(2) } else { 0 }];
+        Self { k, dim, rank, equal: OuterSum::new(k * k), replaced: OuterSum::new(k * k), moments }
+    }
+
+    fn add(&mut self, levels: &LeadingLevels, p: usize) {
+        let (k, dim, rank) = (self.k, self.dim, self.rank);
+        let mut stacked = vec![];
+        let g: &[f64] = match (dim, rank - dim) {
+            (_, 0) => &levels.f,
+            (0, _) => &levels.d,
+            _ => {
+                stacked.reserve(rank * levels.base.len() / k);
+                for (f, d) in levels.f.chunks_exact(dim).zip(levels.d.chunks_exact(p)) {
+                    stacked.extend_from_slice(f);
+                    stacked.extend_from_slice(d);
+                }
+                &stacked
+            }
+        };
+        if dim > 0 {
+            add_outer(rank * k, g, &mut self.moments);
+        }
+        let mut square = vec![0.0; k * k];
+        for (l, base) in levels.base.chunks_exact(k * k).enumerate() {
+            let column = |i: usize| &g[(l * k + i) * rank..(l * k + i + 1) * rank];
+            if rank > 0 {
+                for j in 0..k {
+                    for i in 0..=j {
+                        let value = dense::dot_long(column(i), column(j));
+                        square[i + j * k] = value;
+                        square[j + i * k] = value;
+                    }
+                }
+                self.replaced.push_block(&square, k, (0, 0), (k, k));
+            }
+            let at = self.equal.buffer.len();
+            self.equal.buffer.extend_from_slice(base);
+            dense::axpy(-1.0, &square, &mut self.equal.buffer[at..]);
+            if self.equal.buffer.len() >= BUFFER {
+                self.equal.flush();
+            }
+        }
+    }
+
+    fn finish(mut self, dim: usize, reml: bool, d_moments: &[f64]) -> Vec<f64> {
+        let (k, r) = (self.k, self.rank);
+        let mut out = self.equal.finish_paired(k, k);
+        if r == 0 {
+            return out;
+        }
+        dense::axpy(-1.0, &self.replaced.finish_paired(k, k), &mut out);
+        let moments = if dim == 0 && reml {
+            d_moments
+        } else {
+            dense::mirror_lower(r * k, &mut self.moments);
+            &self.moments
+        };
+        // sum over (s, t) of M[(s, i), (t, i')] M[(s, j), (t, j')]
+        let mut by_pair = Vec::with_capacity(moments.len());
+        for i2 in 0..k {
+            for i in 0..k {
+                for t in 0..r {
+                    by_pair.extend_from_slice(&moments[i * r + (t + i2 * r) * r * k..][..r]);
+                }
+            }
+        }
+        let mut all = vec![0.0; k.pow(4)];
+        dense::multiply_transposed(k * k, r * r, k * k, &by_pair, &by_pair, &mut all);
+        dense::axpy(1.0, &all, &mut out);
+        out
+    }
+}
