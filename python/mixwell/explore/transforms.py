@@ -23,6 +23,7 @@ from mixwell.errors import DataError
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
+IntArray = NDArray[np.int32]
 Statistic = Literal["sum", "mean", "min", "max", "count"]
 
 
@@ -287,8 +288,8 @@ def lag(x: object, g: object, time: object = None, steps: int = 1) -> Any:
     """
     _positive("lag()", "steps", steps)
 
-    def shifted(values: FloatArray) -> FloatArray:
-        return np.concatenate([np.full(min(steps, len(values)), np.nan), values[:-steps]])
+    def shifted(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
+        return values.groupby(codes).shift(steps)
 
     return _along(x, g, time, shifted)
 
@@ -332,18 +333,20 @@ def rolling_mean(
     if least > window:
         raise DataError(f"rolling_mean(): min_periods={least} is more than window={window}.")
 
-    def rolled(values: FloatArray) -> FloatArray:
-        return pd.Series(values).rolling(window, min_periods=least).mean().to_numpy(dtype=np.float64)
+    def rolled(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
+        return values.groupby(codes).rolling(window, min_periods=least).mean()
 
     return _along(x, g, time, rolled)
 
 
-_CUMULATIVE: Mapping[str, Callable[[pd.Series[float]], pd.Series[float]]] = {
-    "sum": lambda values: values.cumsum(),
-    "mean": lambda values: values.expanding().mean(),
-    "min": lambda values: values.cummin(),
-    "max": lambda values: values.cummax(),
-    "count": lambda values: values.notna().cumsum().astype(float),
+_Along = Callable[["pd.Series[float]", IntArray], "pd.Series[float]"]
+
+_CUMULATIVE: Mapping[str, _Along] = {
+    "sum": lambda values, codes: values.groupby(codes).cumsum(),
+    "mean": lambda values, codes: values.groupby(codes).expanding().mean(),
+    "min": lambda values, codes: values.groupby(codes).cummin(),
+    "max": lambda values, codes: values.groupby(codes).cummax(),
+    "count": lambda values, codes: values.notna().astype(float).groupby(codes).cumsum(),
 }
 
 
@@ -380,15 +383,18 @@ def cumulative(x: object, g: object, time: object = None, statistic: Statistic =
         listed = ", ".join(map(repr, _CUMULATIVE))
         raise DataError(f"cumulative(): there is no statistic {statistic!r}; it is one of {listed}.")
 
-    def accumulated(values: FloatArray) -> FloatArray:
-        result = _CUMULATIVE[statistic](pd.Series(values)).to_numpy(dtype=np.float64)
-        return np.where(np.isnan(values), np.nan, result)
+    def accumulated(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
+        running = _CUMULATIVE[statistic](values, codes).reset_index(drop=True)
+        return running.where(values.notna())
 
     return _along(x, g, time, accumulated)
 
 
-def _along(x: object, g: object, time: object, function: Callable[[FloatArray], FloatArray]) -> Any:
-    """Apply a function to each group's values in order of time; missing where the group or time is."""
+def _along(x: object, g: object, time: object, function: _Along) -> Any:
+    """Apply a function of values sorted by group, then time, and their groups; it keeps their order.
+
+    Missing where the group or time is.
+    """
     values = _numbers("x", x)
     codes = np.zeros(len(values), dtype=np.int32) if g is None else _group("g", g, len(values)).codes
     rows = np.flatnonzero(codes >= 0)
@@ -400,10 +406,7 @@ def _along(x: object, g: object, time: object, function: Callable[[FloatArray], 
     else:
         rows = rows[np.argsort(codes[rows], kind="stable")]
     result = np.full(len(values), np.nan)
-    bounds = np.flatnonzero(np.diff(codes[rows])) + 1
-    for part in np.split(rows, bounds):
-        if len(part):
-            result[part] = function(values[part])
+    result[rows] = function(pd.Series(values[rows]), codes[rows]).to_numpy(dtype=np.float64)
     return _like(x, result)
 
 
