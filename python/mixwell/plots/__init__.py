@@ -1,0 +1,56 @@
+"""Pictures of grouped data and of fitted models, one function each; all return matplotlib Axes.
+
+``fit.plot.residuals()`` is ``plot_residuals(fit.design, fit.fit)``: each function takes the records of a
+fit, an optional ``ax``, ``labels`` (names with units for variables) and ``lang`` (``"en"`` or ``"zh"``).
+"""
+
+from mixwell.plots.check import PANELS, check_panel
+from mixwell.plots.data import plot_boxplot, plot_spaghetti
+from mixwell.plots.fixed_effects import plot_coefficients, plot_variance
+from mixwell.plots.influence import plot_cooks
+from mixwell.plots.profiles import plot_pairs, plot_profile
+from mixwell.plots.random_effects import (
+    plot_intercept_slope,
+    plot_modes,
+    plot_qq_random,
+    plot_random_effects,
+    plot_shrinkage,
+)
+from mixwell.plots.residuals import (
+    plot_acf,
+    plot_leverage,
+    plot_qq,
+    plot_residual_density,
+    plot_residual_order,
+    plot_residuals,
+    plot_residuals_by_group,
+    plot_scale_location,
+)
+from mixwell.plots.trajectories import plot_concepts, plot_trajectories
+
+__all__ = [
+    "PANELS",
+    "check_panel",
+    "plot_acf",
+    "plot_boxplot",
+    "plot_coefficients",
+    "plot_concepts",
+    "plot_cooks",
+    "plot_intercept_slope",
+    "plot_leverage",
+    "plot_modes",
+    "plot_pairs",
+    "plot_profile",
+    "plot_qq",
+    "plot_qq_random",
+    "plot_random_effects",
+    "plot_residual_density",
+    "plot_residual_order",
+    "plot_residuals",
+    "plot_residuals_by_group",
+    "plot_scale_location",
+    "plot_shrinkage",
+    "plot_spaghetti",
+    "plot_trajectories",
+    "plot_variance",
+]

@@ -1,0 +1,323 @@
+"""Pictures of grouped data, before any model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor
+from mixwell.data.frame import Frame, open_frame
+from mixwell.design.transforms import group_means
+from mixwell.errors import DataError
+from mixwell.plots import style
+from mixwell.plots.grouped import evenly
+from mixwell.plots.layout import category_axis, finish, new_axes
+from mixwell.plots.style import styled
+from mixwell.plots.words import Labels, Lang, words
+
+FloatArray = NDArray[np.float64]
+Codes = NDArray[np.integer]
+
+# Rows whose points are drawn on top of boxes; of more rows, an even choice.
+_MOST_BOX_POINTS = 2500
+_JITTER = 0.6180339887
+
+
+def present_rows(columns: list[Column]) -> NDArray[np.intp]:
+    """Positions of rows where no column is missing."""
+    missing = np.logical_or.reduce(
+        [column.missing if column.missing is not None else np.zeros(1, dtype=bool) for column in columns]
+    )
+    length = len(columns[0].codes if isinstance(columns[0], Factor) else columns[0].values)
+    return np.flatnonzero(~np.broadcast_to(missing, length))
+
+
+def numeric(frame: Frame, name: str) -> Numbers | Logicals:
+    """A column of numbers.
+
+    Raises
+    ------
+    DataError
+        If it is text or categories.
+    """
+    column = frame.column(name)
+    if isinstance(column, Numbers | Logicals):
+        return column
+    raise DataError(f"The column {name!r} holds categories; an axis of values needs numbers.")
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Rows of each cell of a two-way layout: ``rows[i][j]`` are the values at level i of x and j of hue."""
+
+    x_levels: tuple[str, ...]
+    hue_levels: tuple[str, ...]
+    rows: tuple[tuple[FloatArray, ...], ...]
+
+
+def cells(y: FloatArray, x: Factor, hue: Factor | None) -> Cells:
+    """The values in each cell of one or two factors."""
+    hue_codes: Codes = np.zeros(len(y), dtype=np.int32) if hue is None else hue.codes
+    hue_levels = ("",) if hue is None else tuple(hue.levels)
+    width = len(hue_levels)
+    cell = x.codes * width + hue_codes
+    order = np.argsort(cell, kind="stable")
+    ends = np.cumsum(np.bincount(cell, minlength=len(x.levels) * width))
+    parts = np.split(y[order], ends[:-1])
+    return Cells(
+        tuple(x.levels),
+        hue_levels,
+        tuple(tuple(parts[i * width : (i + 1) * width]) for i in range(len(x.levels))),
+    )
+
+
+@styled
+def plot_boxplot(
+    data: object,
+    y: str,
+    x: str,
+    hue: str | None = None,
+    *,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Boxes of a variable by one or two factors, with its points.
+
+    Boxes span the quartiles, whiskers reach to the last value within 1.5 box lengths; the number of rows is
+    written under each level. Of more than 2500 rows an even choice of points is drawn, the boxes use all.
+
+    Parameters
+    ----------
+    data
+        A pandas, polars or pyarrow frame, or a dict of arrays. Rows with a missing value are left out.
+    y
+        The variable.
+    x, hue
+        Factors: along the axis, and as colours.
+    ax
+        Axes to draw in; by default those of a new figure.
+    labels
+        What variables are called, with units: ``{"weight": "Weight (g)"}``.
+    lang
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DataError
+        If a column does not exist or ``y`` is not numeric.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> pups = mw.datasets.load_ratpups()
+    >>> ax = plot_boxplot(pups, "weight", "Treatment", "sex", ax=Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('Treatment', 'weight')
+    """
+    text = words(lang, labels)
+    frame = open_frame(data)
+    columns = [numeric(frame, y), *(frame.column(name) for name in (x, hue) if name is not None)]
+    rows = present_rows(columns)
+    if not len(rows):
+        raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
+    taken = [column.take(rows) for column in columns]
+    values = np.asarray(taken[0].values, dtype=np.float64)  # type: ignore[union-attr]
+    table = cells(values, as_factor(taken[1]), as_factor(taken[2]) if hue is not None else None)
+
+    ax = new_axes(ax, (max(4.8, min(14, 1.6 + 0.75 * len(table.x_levels) * len(table.hue_levels))), 4.6))
+    series = len(table.hue_levels)
+    step = 0.8 / series
+    share = min(1.0, _MOST_BOX_POINTS / len(values))
+    for j, level in enumerate(table.hue_levels):
+        colour = style.colour(j) if hue is not None else style.DATA
+        for i, row in enumerate(table.rows):
+            if not len(row[j]):
+                continue
+            at = i + (j - (series - 1) / 2) * step
+            ax.boxplot(
+                row[j],
+                positions=[at],
+                widths=0.82 * step,
+                manage_ticks=False,
+                showfliers=False,
+                patch_artist=True,
+                boxprops={"facecolor": colour, "alpha": 0.22, "edgecolor": colour, "linewidth": 1.2},
+                medianprops={"color": style.BLACK, "linewidth": 1.6},
+                whiskerprops={"color": colour},
+                capprops={"color": colour},
+            )
+            shown = evenly(np.argsort(row[j], kind="stable"), max(2, round(share * len(row[j]))))
+            # A low-discrepancy sequence spreads the points without overlaps or random numbers.
+            jitter = ((np.arange(len(shown)) * _JITTER) % 1 - 0.5) * 0.6 * step
+            ax.scatter(
+                at + jitter,
+                row[j][shown],
+                s=10,
+                color=colour,
+                alpha=0.6,
+                linewidths=0,
+                marker=style.marker(j),
+                zorder=3,
+                label=level if hue is not None else None,
+            )
+    counts = [sum(len(cell) for cell in row) for row in table.rows]
+    ax.set_xlim(-0.6, len(table.x_levels) - 0.4)
+    crowded = len(counts) > 12
+    names = [
+        level if crowded else f"{level}\n{text.say('n = {n}', n=n)}"
+        for level, n in zip(table.x_levels, counts, strict=True)
+    ]
+    if len(names) <= style.MOST_NAMES:
+        category_axis(ax, names)
+    handles = [
+        Patch(facecolor=style.colour(j), alpha=0.5, label=level) for j, level in enumerate(table.hue_levels)
+    ]
+    by = text.name(x) if hue is None else text.say("{x} and {hue}", x=text.name(x), hue=text.name(hue))
+    finish(
+        ax,
+        text.say("{y} by {groups}", y=text.name(y), groups=by),
+        text.name(x),
+        text.name(y),
+        handles=handles if hue is not None else [],
+        heading=text.name(hue) if hue is not None else None,
+    )
+    return ax
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Means at distinct values of x: ``x``, ``mean``, ``se`` and ``count``, each length m."""
+
+    x: FloatArray
+    mean: FloatArray
+    se: FloatArray
+    count: FloatArray
+
+
+def means_along(x: FloatArray, y: FloatArray, most: int = 40) -> Means:
+    """Means of y and their naive standard errors, at each x or, where x has many values, in equal bins."""
+    distinct, code = np.unique(x, return_inverse=True)
+    if len(distinct) > most:
+        edges = np.linspace(x.min(), x.max(), 13)
+        _, code = np.unique(np.clip(np.digitize(x, edges) - 1, 0, 11), return_inverse=True)
+    count = np.bincount(code).astype(np.float64)
+    mean = np.bincount(code, y) / count
+    spread = np.bincount(code, (y - mean[code]) ** 2)
+    se = np.sqrt(np.divide(spread, count - 1, out=np.zeros_like(mean), where=count > 1) / count)
+    return Means(np.bincount(code, x) / count, mean, se, count)
+
+
+@styled
+def plot_spaghetti(
+    data: object,
+    y: str,
+    x: str,
+    group: str,
+    by: str | None = None,
+    *,
+    most: int = 60,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """A line per group, and the means over groups.
+
+    Parameters
+    ----------
+    data
+        A pandas, polars or pyarrow frame, or a dict of arrays. Rows with a missing value are left out.
+    y, x
+        The variable and what it changes along, numbers both.
+    group
+        What a line is: a subject, a litter.
+    by
+        A factor whose levels have a colour and means of their own.
+    most
+        Of more groups than this an even choice over their means is drawn; the means use all.
+    ax, labels, lang
+        As in :func:`plot_boxplot`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DataError
+        If a column does not exist or ``y`` or ``x`` is not numeric.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> data = mw.datasets.load_sleepstudy()
+    >>> ax = plot_spaghetti(data, "Reaction", "Days", "Subject", ax=Figure().subplots())
+    >>> ax.get_title()
+    'Reaction along Days, a line per Subject (18)'
+    """
+    text = words(lang, labels)
+    frame = open_frame(data)
+    columns = [numeric(frame, y), numeric(frame, x), frame.column(group)]
+    columns += [frame.column(by)] if by is not None else []
+    rows = present_rows(columns)
+    if not len(rows):
+        raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
+    taken = [column.take(rows) for column in columns]
+    yv, xv = (np.asarray(column.values, dtype=np.float64) for column in taken[:2])  # type: ignore[union-attr]
+    groups = as_factor(taken[2])
+    series = as_factor(taken[3]) if by is not None else None
+    codes = groups.codes if series is None else groups.codes * len(series.levels) + series.codes
+    _, line = np.unique(codes, return_inverse=True)
+    n_lines = int(line.max()) + 1
+    shown = evenly(np.argsort(group_means(yv, line, n_lines), kind="stable"), most)
+
+    ax = new_axes(ax)
+    order = np.lexsort((xv, line))
+    ends = np.cumsum(np.bincount(line))
+    parts = np.split(order, ends[:-1])
+    width = 1.1 if len(shown) <= 30 else 0.7
+    for j, level in enumerate(series.levels if series is not None else [""]):
+        colour = style.colour(j) if series is not None else style.QUIET
+        mine = [parts[i] for i in shown if series is None or series.codes[parts[i][0]] == j]
+        paths = [np.column_stack([xv[part], yv[part]]) for part in mine]
+        ax.add_collection(
+            LineCollection(paths, colors=colour, linewidths=width, alpha=0.45 if len(shown) > 30 else 0.6)
+        )
+        inside = np.ones(len(yv), dtype=bool) if series is None else series.codes == j
+        found = means_along(xv[inside], yv[inside])
+        ax.errorbar(
+            found.x,
+            found.mean,
+            yerr=found.se,
+            color=style.BLACK if series is None else colour,
+            marker=style.marker(j),
+            markersize=5,
+            markeredgecolor="white",
+            linewidth=2.2,
+            elinewidth=1.2,
+            capsize=2,
+            zorder=5,
+            label=text.say("mean ± SE") if series is None else text.say("{level}: mean ± SE", level=level),
+        )
+    ax.autoscale_view()
+    count = f"{n_lines}" if len(shown) == n_lines else text.say("{n} of {all}", n=len(shown), all=n_lines)
+    title = text.say(
+        "{y} along {x}, a line per {group} ({count})",
+        y=text.name(y),
+        x=text.name(x),
+        group=text.name(group),
+        count=count,
+    )
+    finish(ax, title, text.name(x), text.name(y))
+    return ax

@@ -1,0 +1,167 @@
+"""Pictures of the fixed effects and of the parts of the variance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mixwell.design.record import Design
+from mixwell.errors import ModelError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+from mixwell.inference.contrast import row_tests
+from mixwell.inference.degrees_of_freedom import Ddf, approximation
+from mixwell.inference.icc_r2 import Shares, shares
+from mixwell.plots import style
+from mixwell.plots.layout import finish, intervals, new_axes, zero_line
+from mixwell.plots.style import styled
+from mixwell.plots.words import Labels, Lang, Words, words
+
+FloatArray = NDArray[np.float64]
+
+
+@styled
+def plot_coefficients(
+    design: Design,
+    fit: Fit,
+    terms: Sequence[str] | None = None,
+    *,
+    intercept: bool = False,
+    level: float = 0.95,
+    ddf: Ddf = "satterthwaite",
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Fixed effects with confidence intervals: a forest.
+
+    Parameters
+    ----------
+    design, fit
+        Of a fitted model.
+    terms
+        Names of the coefficients; by default all.
+    intercept
+        Whether the intercept is among them, when none are named. It usually is of another size, and would
+        press the others together.
+    level, ddf
+        Of the intervals, as for ``fit.conf_int()``.
+    ax
+        Axes to draw in; by default those of a new figure.
+    labels
+        What coefficients are called.
+    lang
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ModelError
+        If no coefficient is left to draw, or one does not exist.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("weight ~ Treatment * sex + (1 | Litter)", mw.datasets.load_ratpups())
+    >>> ax = plot_coefficients(fit.design, fit.fit, ax=Figure().subplots())
+    >>> len(ax.get_yticks())
+    5
+    """
+    text = words(lang, labels)
+    known = quantities.kept_names(design, fit)
+    wanted = [n for n in known if intercept or n != "(Intercept)"] if terms is None else list(terms)
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise ModelError(
+            f"plot.coefficients() has no coefficient {unknown[0]!r}; there are {', '.join(known)}."
+            if unknown
+            else "The model has no coefficient but the intercept; intercept=True draws it."
+        )
+    rows = np.eye(len(known))[[known.index(name) for name in wanted]]
+    tests = row_tests(approximation(design, fit, ddf), fit.beta, rows)
+    low, high = tests.interval(level)
+    ax = new_axes(ax, (6.2, max(2.4, 1.4 + 0.34 * len(wanted))))
+    at = np.arange(len(wanted))[::-1]
+    intervals(ax, at, low, high, colour=style.MODEL, width=2.0)
+    ax.scatter(tests.estimate, at, s=34, color=style.MODEL, zorder=3)
+    zero_line(ax, horizontal=False)
+    ax.set_yticks(at, [text.name(name) for name in wanted])
+    ax.set_ylim(-0.6, len(wanted) - 0.4)
+    ax.margins(x=0.06)
+    ax.autoscale_view(scaley=False)
+    label = text.say(
+        "estimate, {level:.0%} interval (units of {y})", level=level, y=text.name(design.response_name)
+    )
+    finish(ax, text.say("Fixed effects"), label, "")
+    return ax
+
+
+def part_names(design: Design, text: Words) -> tuple[str, ...]:
+    """Names of the parts of the variance: fixed effects, factors, residual."""
+    return (
+        text.say("fixed effects"),
+        *(text.name(factor.name) for factor in design.factors),
+        text.say("Residual"),
+    )
+
+
+def part_shares(parts: Shares) -> FloatArray:
+    """Shares of the variance in the order of :func:`part_names`; they sum to 1."""
+    return np.array([parts.fixed, *parts.factors, parts.residual]) / parts.total
+
+
+@styled
+def plot_variance(
+    design: Design,
+    fit: Fit,
+    *,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Where the variance of the response lies: fixed effects, each grouping factor, residual.
+
+    A factor's part is the mean over rows of z' Sigma z, random slopes included (Johnson 2014).
+
+    Parameters
+    ----------
+    design, fit, ax, labels, lang
+        As in :func:`plot_coefficients`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mw.datasets.load_penicillin())
+    >>> ax = plot_variance(fit.design, fit.fit, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['fixed effects', 'plate', 'sample', 'Residual']
+    """
+    text = words(lang, labels)
+    names = part_names(design, text)
+    parts = shares(design, fit)
+    share = part_shares(parts)
+    values = (parts.fixed, *parts.factors, parts.residual)
+    ax = new_axes(ax, (6.2, 1.6 + 0.42 * len(names)))
+    at = np.arange(len(names))[::-1]
+    colours = [style.MODEL, *(style.GROUP for _ in design.factors), style.QUIET]
+    ax.barh(at, 100 * share, color=colours, height=0.62, alpha=0.85)
+    for place, part, value in zip(at, share, values, strict=True):
+        ax.text(100 * part + 1, place, f"{part:.1%}  ({value:.3g})", va="center", fontsize=style.SMALL + 0.5)
+    ax.set_yticks(at, names)
+    ax.set_xlim(0, min(140.0, 100 * float(share.max()) + 26))
+    ax.set_xticks([tick for tick in (0, 20, 40, 60, 80, 100) if tick <= ax.get_xlim()[1]])
+    title = text.say("Parts of the variance of {y}", y=text.name(design.response_name))
+    finish(ax, title, text.say("% of the variance (in brackets: variance)"), "")
+    return ax

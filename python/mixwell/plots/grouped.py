@@ -1,0 +1,292 @@
+"""Numbers about groups: which to show, their quantiles, their own regressions, who lies out. Arrays only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from mixwell.data.frame import near
+from mixwell.design.record import Design
+from mixwell.errors import DataError, ModelError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+
+FloatArray = NDArray[np.float64]
+Codes = NDArray[np.integer]
+Positions = NDArray[np.intp]
+
+
+def factor_index(design: Design, group: str | None) -> int:
+    """Index of a grouping factor by name; the first one (most levels) where none is named.
+
+    Raises
+    ------
+    DataError
+        If the model has no factor of that name.
+    """
+    if group is None:
+        return 0
+    known = [factor.name for factor in design.factors]
+    if group not in known:
+        raise DataError(f"group={group!r} is not a grouping factor of the model{near(group, known)}")
+    return known.index(group)
+
+
+def effect_columns(design: Design, factor: int, effects: Sequence[str] | str | None) -> tuple[int, ...]:
+    """Positions of some random effects of a factor; all where none are named.
+
+    Raises
+    ------
+    DataError
+        If the factor has no effect of that name.
+    """
+    known = quantities.effect_names(design, factor)
+    if effects is None:
+        return tuple(range(len(known)))
+    wanted = [effects] if isinstance(effects, str) else list(effects)
+    for name in wanted:
+        if name not in known:
+            raise DataError(
+                f"{name!r} is not a random effect of {design.factors[factor].name}{near(name, known)}"
+            )
+    return tuple(known.index(name) for name in wanted)
+
+
+def evenly(order: Positions, most: int) -> Positions:
+    """At most ``most`` of some positions, evenly spread over their order, both ends included.
+
+    Examples
+    --------
+    >>> evenly(np.arange(10), 4).tolist()
+    [0, 3, 6, 9]
+    """
+    if len(order) <= most:
+        return order
+    return order[np.rint(np.linspace(0, len(order) - 1, most)).astype(np.intp)]
+
+
+def group_quantiles(
+    values: FloatArray, codes: Codes, n_groups: int, probabilities: Sequence[float]
+) -> FloatArray:
+    """Quantiles of each group (R's type 7), shape (n_groups, len(probabilities)); NaN for empty groups.
+
+    Examples
+    --------
+    >>> group_quantiles(np.array([1.0, 5.0, 2.0, 3.0]), np.array([0, 1, 0, 0]), 2, [0.5]).ravel().tolist()
+    [2.0, 5.0]
+    """
+    order = np.lexsort((values, codes))
+    ordered = values[order]
+    count = np.bincount(codes, minlength=n_groups)
+    start = np.concatenate([[0], np.cumsum(count)[:-1]])
+    out = np.full((n_groups, len(probabilities)), np.nan)
+    some = count > 0
+    for j, p in enumerate(probabilities):
+        at = start[some] + p * (count[some] - 1)
+        left = np.floor(at).astype(np.intp)
+        right = np.minimum(left + 1, start[some] + count[some] - 1)
+        out[some, j] = ordered[left] + (at - left) * (ordered[right] - ordered[left])
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class ModeTable:
+    """Conditional modes of one column of one factor, with what is needed to judge them.
+
+    Attributes
+    ----------
+    name
+        Of the random effect.
+    mode, sd
+        Length q: conditional modes and their conditional standard deviations, sqrt Var(b | y).
+    score
+        Length q: mode over its standard deviation before seeing the data, sqrt(Var b - Var(b | y)); standard
+        normal if the model holds. NaN where that is zero.
+    outlying
+        Length q: the score is beyond the normal quantile for q tests (Bonferroni, 5 %).
+    """
+
+    name: str
+    mode: FloatArray
+    sd: FloatArray
+    score: FloatArray
+    outlying: NDArray[np.bool_]
+
+
+def mode_table(design: Design, fit: Fit, factor: int, column: int) -> ModeTable:
+    """Conditional modes of one random effect, standardized as in Lange & Ryan (1989)."""
+    mode = fit.modes[factor][:, column]
+    variance = fit.mode_cov[factor][:, column, column]
+    prior = quantities.factor_cov(design, fit, factor)[column, column]
+    gained = prior - variance
+    score = np.full_like(mode, np.nan)
+    np.divide(mode, np.sqrt(np.maximum(gained, 0)), out=score, where=gained > 1e-10 * prior)
+    critical = -ndtri(0.025 / len(mode))
+    return ModeTable(
+        quantities.effect_names(design, factor)[column],
+        mode,
+        np.sqrt(np.maximum(variance, 0)),
+        score,
+        np.abs(score) > critical,
+    )
+
+
+def scored_modes(design: Design, fit: Fit, factor: int, columns: Sequence[int]) -> list[ModeTable]:
+    """Tables of the effects whose variance is not estimated as zero.
+
+    Raises
+    ------
+    ModelError
+        If all are: there is no distribution to draw.
+    """
+    tables = [mode_table(design, fit, factor, column) for column in columns]
+    varying = [table for table in tables if np.isfinite(table.score).any()]
+    if not varying:
+        raise ModelError(
+            f"The random effects of {design.factors[factor].name} have an estimated variance of zero, so "
+            "there is nothing to draw; fit.convergence.explain() says more."
+        )
+    return varying
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinkage:
+    """Coefficients of each group, from its own rows and from the model.
+
+    Attributes
+    ----------
+    names
+        The k random effects.
+    own
+        Shape (q, k): least squares within each group; NaN where its rows do not determine them.
+    model
+        Shape (q, k): fixed effect + conditional mode.
+    population
+        Length k: the fixed effects, 0 where an effect has none.
+    """
+
+    names: tuple[str, ...]
+    own: FloatArray
+    model: FloatArray
+    population: FloatArray
+
+
+def shrinkage(design: Design, fit: Fit, factor: int) -> Shrinkage:
+    """No pooling and partial pooling of the random effects of one factor.
+
+    Each group's own coefficients are its least-squares regression on the random-effects columns, of the
+    response less everything else in the model: the offset, fixed effects of other columns, random effects of
+    other factors.
+    """
+    names = quantities.effect_names(design, factor)
+    z = np.column_stack(
+        [column for i in quantities.terms_of(design, factor) for column in design.terms[i].columns]
+    )
+    modes = fit.modes[factor]
+    codes = design.factors[factor].codes
+    n_groups, k = modes.shape
+    kept = quantities.kept_names(design, fit)
+    population = np.array([fit.beta[kept.index(name)] if name in kept else 0.0 for name in names])
+    model = population + modes
+    # What the model says of a row without this factor's coefficients.
+    rest = fit.fitted - np.einsum("nk,nk->n", z, model[codes])
+    root_weight = 1.0 if design.weights is None else np.sqrt(design.weights)
+    zw = z * np.reshape(root_weight, (-1, 1))
+    rw = (design.y - rest) * root_weight
+    cross = np.empty((n_groups, k, k))
+    right = np.empty((n_groups, k))
+    for a in range(k):
+        right[:, a] = np.bincount(codes, zw[:, a] * rw, n_groups)
+        for b in range(a + 1):
+            cross[:, a, b] = cross[:, b, a] = np.bincount(codes, zw[:, a] * zw[:, b], n_groups)
+    scale = np.sqrt(np.maximum(np.diagonal(cross, axis1=1, axis2=2), 1e-300))
+    scaled = cross / (scale[:, :, None] * scale[:, None, :])
+    determined = np.linalg.eigvalsh(scaled)[:, 0] > 1e-10
+    own = np.full((n_groups, k), np.nan)
+    solved = np.linalg.solve(scaled[determined], (right / scale)[determined][..., None])[..., 0]
+    own[determined] = solved / scale[determined]
+    return Shrinkage(names, own, model, population)
+
+
+def ellipse(covariance: FloatArray, probability: float, points: int = 181) -> FloatArray:
+    """Boundary of a centred bivariate normal's region of given probability, shape (points, 2).
+
+    The squared radius is the chi-square quantile with 2 df, -2 log(1 - probability). A singular covariance
+    gives a segment.
+
+    Examples
+    --------
+    >>> edge = ellipse(np.eye(2), 0.95)
+    >>> bool(np.allclose(np.hypot(*edge.T), 2.4477, atol=1e-4))
+    True
+    """
+    angle = np.linspace(0, 2 * np.pi, points)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    circle = np.column_stack([np.cos(angle), np.sin(angle)])
+    edge: FloatArray = np.sqrt(-2 * np.log1p(-probability)) * circle @ root.T
+    return edge
+
+
+@dataclass(frozen=True, slots=True)
+class Autocorrelation:
+    """Correlation of residuals ``lag`` steps apart in the same group.
+
+    Attributes
+    ----------
+    lag, value, bound
+        Length m: lags from 1, correlations, and half-widths of the 95 % band without correlation.
+    """
+
+    lag: NDArray[np.int64]
+    value: FloatArray
+    bound: FloatArray
+
+
+def within_order(codes: Codes, time: FloatArray | None) -> Positions:
+    """Rows sorted by group, within groups by time (or as they stand)."""
+    if time is None:
+        return np.argsort(codes, kind="stable")
+    return np.lexsort((time, codes))
+
+
+def autocorrelation(residual: FloatArray, codes: Codes, order: Positions, most: int = 20) -> Autocorrelation:
+    """Autocorrelation within groups, pooled: mean product of residuals k rows apart over the mean square.
+
+    Lags with fewer than ten pairs are left out. The band is +-1.96 over the square root of the pairs.
+
+    Raises
+    ------
+    ModelError
+        If no lag has ten pairs.
+    """
+    ordered, group = residual[order], codes[order]
+    square = float(np.mean(ordered**2))
+    lag, value, bound = [], [], []
+    for k in range(1, most + 1):
+        same = group[k:] == group[:-k]
+        pairs = int(same.sum())
+        if pairs < 10:
+            break
+        lag.append(k)
+        value.append(float(np.mean((ordered[k:] * ordered[:-k])[same])) / square)
+        bound.append(1.959964 / np.sqrt(pairs))
+    if not lag:
+        raise ModelError(
+            "Autocorrelation needs groups with several rows; fewer than ten pairs of rows share one."
+        )
+    return Autocorrelation(np.array(lag), np.array(value), np.array(bound))
+
+
+def position_within(codes: Codes, order: Positions) -> NDArray[np.int64]:
+    """Place of each row in its group, from 1, when groups are ordered by ``order``."""
+    group = codes[order]
+    start = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+    length = np.diff(np.concatenate([start, [len(group)]]))
+    place = np.empty(len(codes), dtype=np.int64)
+    place[order] = np.arange(len(codes)) - np.repeat(start, length) + 1
+    return place

@@ -1,0 +1,336 @@
+"""Pictures of the likelihood's profiles and of parameters against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.special import ndtri
+
+from mixwell import kernel
+from mixwell.data.frame import near
+from mixwell.design.record import Design
+from mixwell.errors import DataError, MixwellError, ModelError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+from mixwell.inference.profile import Curve, Profile
+from mixwell.plots import style
+from mixwell.plots.layout import panels, zero_line
+from mixwell.plots.smooth import density
+from mixwell.plots.style import styled
+from mixwell.plots.words import Labels, Lang, words
+from mixwell.simulate import simulate
+
+FloatArray = NDArray[np.float64]
+
+_LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
+_MOST_PAIRS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A smooth curve through a profile.
+
+    Attributes
+    ----------
+    value, zeta, height
+        Length m: the parameter, its zeta, and the confidence density phi(zeta) d zeta / d value.
+    """
+
+    value: FloatArray
+    zeta: FloatArray
+    height: FloatArray
+
+
+def profile_line(values: FloatArray, zeta: FloatArray, points: int = 241) -> Line:
+    """Monotone interpolation of a profile's points, and its density.
+
+    Examples
+    --------
+    >>> x = np.linspace(-3.0, 3.0, 13)
+    >>> line = profile_line(x, x)
+    >>> round(float(line.height.max()), 4)
+    0.3989
+    """
+    keep = np.concatenate([[True], np.diff(values) > 0])
+    curve = PchipInterpolator(values[keep], zeta[keep])
+    grid = np.linspace(values[0], values[-1], points)
+    at = curve(grid)
+    height = np.exp(-0.5 * at**2) / np.sqrt(2 * np.pi) * curve(grid, 1)
+    return Line(grid, at, height)
+
+
+@styled
+def plot_profile(
+    profile: Profile,
+    parameters: Sequence[str] | str | None = None,
+    *,
+    kind: Literal["zeta", "density"] = "zeta",
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Profile of each parameter: zeta, or the density that it implies.
+
+    zeta is the signed square root of the rise of the criterion; a straight line means that intervals from
+    standard errors serve, a bent one that they do not. Bars are the intervals of 50, 80, 90, 95 and 99 %, as
+    far as the profile reaches. The density is normal when zeta is straight, and shows skewness otherwise.
+
+    Parameters
+    ----------
+    profile
+        Of ``fit.profile()``.
+    parameters
+        Names of the parameters; by default all.
+    kind
+        ``"zeta"`` or ``"density"``.
+    ax
+        Axes to draw in; the panels take its place, the first being ``ax`` itself.
+    labels
+        What parameters are called.
+    lang
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
+
+    Raises
+    ------
+    DataError
+        If the profile does not hold a parameter.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+    >>> ax = plot_profile(fit.profile(), ax=Figure().subplots())
+    >>> [panel.get_xlabel() for panel in ax.figure.axes]
+    ['sd_(Intercept)|Batch', 'sigma', '(Intercept)']
+    """
+    if kind not in ("zeta", "density"):
+        raise MixwellError(f"There is no kind={kind!r}; profiles are drawn as 'zeta' or 'density'.")
+    text = words(lang, labels)
+    known = {curve.name: curve for curve in profile.curves}
+    wanted = (
+        [parameters] if isinstance(parameters, str) else list(known if parameters is None else parameters)
+    )
+    for name in wanted:
+        if name not in known:
+            raise DataError(f"The profile holds no parameter {name!r}{near(name, known)}")
+    columns = 3 if len(wanted) not in (1, 2, 4) else min(len(wanted), 2)
+    rows = -(-len(wanted) // columns)
+    axes = panels(ax, len(wanted), columns, (max(4.4, 3.1 * columns), max(3.3, 2.6 * rows)))
+    for i, (panel, name) in enumerate(zip(axes, wanted, strict=True)):
+        curve = known[name]
+        if kind == "zeta":
+            draw_zeta(panel, curve)
+            label = text.say("ζ (signed root)")
+        else:
+            draw_density(panel, curve)
+            label = text.say("density")
+        panel.set_xlabel(curve.name if curve.name in text.labels else text.name(curve.name))
+        if i % columns == 0:
+            panel.set_ylabel(label)
+    if len(wanted) == 1:
+        title = text.say("Profile zeta") if kind == "zeta" else text.say("Profile density")
+        axes[0].set_title(title)
+    return axes[0]
+
+
+def draw_zeta(ax: Axes, curve: Curve) -> None:
+    """zeta of one parameter, with bars of its intervals."""
+    line = profile_line(curve.values, curve.zeta)
+    ax.plot(line.value, line.zeta, color=style.MODEL)
+    zero_line(ax)
+    ax.axvline(curve.estimate, color=style.REFERENCE, linewidth=0.8, linestyle=":")
+    for level in _LEVELS:
+        z = float(ndtri((1 + level) / 2))
+        low, high = curve.at(-z), curve.at(z)
+        for end, sign in ((low, -z), (high, z)):
+            if curve.zeta[0] - 1e-6 <= sign <= curve.zeta[-1] + 1e-6:
+                ax.plot([end, end], [0, sign], color=style.QUIET, linewidth=0.8, zorder=1)
+        if curve.zeta[-1] + 1e-6 >= z:
+            ax.plot([low, high], [z, z], color=style.QUIET, linewidth=0.8, zorder=1)
+
+
+def draw_density(ax: Axes, curve: Curve) -> None:
+    """Density of one parameter, its middle 95 % shaded."""
+    line = profile_line(curve.values, curve.zeta)
+    ax.plot(line.value, line.height, color=style.MODEL)
+    middle = np.abs(line.zeta) <= 1.959964
+    ax.fill_between(
+        line.value[middle], line.height[middle], color=style.MODEL, alpha=style.BAND_ALPHA, linewidth=0
+    )
+    ax.axvline(curve.estimate, color=style.REFERENCE, linewidth=0.8, linestyle=":")
+    ax.set_ylim(bottom=0)
+
+
+def parameter_names(design: Design, fit: Fit) -> tuple[str, ...]:
+    """Fixed effects, then standard deviations and correlations of the random effects, then sigma."""
+    names = list(quantities.kept_names(design, fit))
+    for part in quantities.variance_components(design, fit)[:-1]:
+        if part.term2 is None:
+            names.append(f"sd_{part.term1}|{part.group}")
+        else:
+            names.append(f"cor_{part.term2}.{part.term1}|{part.group}")
+    return (*names, "sigma")
+
+
+def parameters_at(design: Design, beta: FloatArray, theta: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Parameters of m fits, shape (m, p), in the order of :func:`parameter_names`.
+
+    ``beta`` (m, rank), ``theta`` (m, n_theta), ``sigma`` (m,). Correlations with an effect of zero variance,
+    which are not defined, are 0.
+    """
+    m = len(sigma)
+    columns = [beta]
+    at = 0
+    for term in design.terms:
+        k = len(term.names)
+        t = np.zeros((m, k, k))
+        cols, rows = np.triu_indices(k)
+        t[:, rows, cols] = theta[:, at : at + len(rows)]
+        at += len(rows)
+        covariance = t @ t.transpose(0, 2, 1)
+        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        columns.append(sigma[:, None] * sd)
+        for a in range(k):
+            for b in range(a + 1, k):
+                size = sd[:, a] * sd[:, b]
+                r = np.divide(covariance[:, a, b], size, out=np.zeros(m), where=size > 0)
+                columns.append(r[:, None])
+    return np.column_stack([*columns, sigma])
+
+
+def parameter_values(design: Design, fit: Fit) -> FloatArray:
+    """The parameters of a fit, length p."""
+    values: FloatArray = parameters_at(design, fit.beta[None], fit.theta[None], np.array([fit.sigma]))[0]
+    return values
+
+
+def bootstrap_parameters(design: Design, fit: Fit, n: int, seed: int) -> FloatArray:
+    """Parameters of ``n`` refits to responses drawn from the model, shape (n or fewer, p).
+
+    Refits that failed are left out.
+    """
+    refits = kernel.refit_many(design, simulate(design, fit, n, seed), fit.theta, reml=fit.reml)
+    done = np.isfinite(refits.criterion)
+    return parameters_at(design, refits.beta[done], refits.theta[done], refits.sigma[done])
+
+
+@styled
+def plot_pairs(
+    draws: ArrayLike,
+    names: Sequence[str],
+    estimates: ArrayLike | None = None,
+    *,
+    parameters: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Parameters against each other, as they vary from draw to draw of a bootstrap.
+
+    On the diagonal the density of each, below it clouds of the draws, above it their correlation.
+
+    Parameters
+    ----------
+    draws
+        Shape (m, p).
+    names
+        The p parameters.
+    estimates
+        Length p, drawn as lines.
+    parameters
+        Those to draw, at most 7; by default the first 7 that vary.
+    ax, labels, lang
+        As in :func:`plot_profile`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, or a parameter does not exist.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> draws = np.random.default_rng(1).normal(size=(200, 2))
+    >>> ax = plot_pairs(draws, ["a", "b"], ax=Figure().subplots())
+    >>> len(ax.figure.axes)
+    4
+    """
+    text = words(lang, labels)
+    values = np.asarray(draws, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise DataError(f"plot_pairs() needs draws of {len(names)} parameters; the shape is {values.shape}.")
+    for name in parameters or ():
+        if name not in names:
+            raise DataError(f"There are no draws of {name!r}{near(name, names)}")
+    varying = [i for i in range(len(names)) if np.ptp(values[:, i]) > 0]
+    chosen = [list(names).index(n) for n in parameters] if parameters is not None else varying[:_MOST_PAIRS]
+    chosen = [i for i in chosen if i in varying]
+    if not chosen or len(chosen) > _MOST_PAIRS:
+        raise ModelError(
+            f"plot_pairs() draws 1 to {_MOST_PAIRS} parameters that vary, not {len(chosen)}; "
+            "name some with parameters=."
+        )
+    p = len(chosen)
+    axes = panels(ax, p * p, p, (max(4.0, 1.75 * p + 0.8), max(3.6, 1.6 * p + 0.5)))
+    correlations = np.corrcoef(values[:, chosen], rowvar=False).reshape(p, p)
+    centre = None if estimates is None else np.asarray(estimates, dtype=np.float64)[chosen]
+    for row in range(p):
+        for column in range(p):
+            panel = axes[row * p + column]
+            x, y = values[:, chosen[column]], values[:, chosen[row]]
+            if row == column:
+                found = density(x)
+                panel.fill_between(found.x, found.height, color=style.MODEL, alpha=0.35, linewidth=0)
+                panel.plot(found.x, found.height, color=style.MODEL)
+                panel.set_ylim(bottom=0)
+            elif row > column:
+                if len(x) > 1500:
+                    panel.hexbin(x, y, gridsize=28, mincnt=1, bins="log", cmap=style.COUNTS, linewidths=0.1)
+                else:
+                    panel.scatter(x, y, s=5, color=style.DATA, alpha=0.4, linewidths=0)
+                panel.set_ylim(*spread(y))
+            else:
+                r = correlations[row, column]
+                panel.text(0.5, 0.5, f"{r:.2f}", ha="center", va="center", fontsize=8 + 6 * abs(r))
+                panel.set_axis_off()
+                panel.set_xlim(0, 1)
+                panel.set_ylim(0, 1)
+                continue
+            panel.set_xlim(*spread(x))
+            if centre is not None:
+                panel.axvline(centre[column], color=style.GROUP, linewidth=0.9)
+                if row > column:
+                    panel.axhline(centre[row], color=style.GROUP, linewidth=0.9)
+            panel.tick_params(labelsize=7, labelbottom=row == p - 1, labelleft=column == 0 and row > 0)
+            panel.locator_params(nbins=4)
+            if row == p - 1:
+                panel.set_xlabel(text.name(names[chosen[column]]), fontsize=style.SMALL)
+            if column == 0:
+                panel.set_ylabel(
+                    text.name(names[chosen[row]]) if row > 0 else text.say("density"), fontsize=style.SMALL
+                )
+    return axes[0]
+
+
+def spread(values: FloatArray) -> tuple[float, float]:
+    """Limits with a little room."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * (high - low)
+    return low - room, high + room

@@ -1,0 +1,301 @@
+"""The model drawn through the data: group by group, and what each random effect adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from numpy.typing import NDArray
+
+from mixwell.data.frame import near
+from mixwell.design.record import Design
+from mixwell.errors import DataError, ModelError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+from mixwell.plots import style
+from mixwell.plots.along import Covariate, GroupLines, covariate_along, group_lines
+from mixwell.plots.grouped import evenly, factor_index
+from mixwell.plots.layout import category_axis, legend_above, panels
+from mixwell.plots.style import styled
+from mixwell.plots.words import Labels, Lang, Words, words
+
+FloatArray = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+_CONCEPT_LINES = 40
+
+
+@styled
+def plot_trajectories(
+    design: Design,
+    fit: Fit,
+    x: str | None = None,
+    group: str | None = None,
+    levels: Sequence[str] | None = None,
+    *,
+    most: int = 16,
+    level: float = 0.95,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Observed points with the line of the population and the line of the group, a panel per group.
+
+    The population line is X beta at the group's own covariates (numbers at their mean in the group, factors
+    at their most frequent level), with its confidence band; the group line adds the factor's random effects
+    and is drawn where the group has data. Random effects of other factors are zero.
+
+    Parameters
+    ----------
+    design, fit
+        Of a fitted model.
+    x
+        The covariate along the axis, a number or a factor; by default that of the random slope, or one that
+        varies within groups.
+    group
+        A grouping factor; by default the one with most levels.
+    levels
+        The groups to draw; by default an even choice over the order of their random effects, both ends
+        included.
+    most
+        Panels at most.
+    level
+        Of the band of the population line (Satterthwaite's degrees of freedom).
+    ax
+        Axes to draw in; the panels take its place, the first being ``ax`` itself.
+    labels
+        What variables are called, with units.
+    lang
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
+
+    Raises
+    ------
+    DataError
+        If there is no such variable, factor or level.
+    ModelError
+        If no covariate varies within groups.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    >>> ax = plot_trajectories(fit.design, fit.fit, levels=["308", "309"], ax=Figure().subplots())
+    >>> [panel.get_title() for panel in ax.figure.axes]
+    ['308', '309']
+    """
+    text = words(lang, labels)
+    index = factor_index(design, group)
+    axis = covariate_along(design, index, x)
+    factor = design.factors[index]
+    shown = chosen_groups(design, fit, index, levels, most)
+    lines = group_lines(design, fit, index, axis, shown, level)
+    columns = min(len(shown), 4 if len(shown) > 6 else 3)
+    rows = -(-len(shown) // columns)
+    wide = 1.2 if axis.ticks is not None and len(axis.ticks) > 3 else 1.0
+    axes = panels(
+        ax,
+        len(shown),
+        columns,
+        (max(4.8, 2.25 * columns * wide + 0.6), max(3.6, 1.9 * rows + 0.9)),
+        share_x=True,
+        share_y=True,
+    )
+    for i, panel in enumerate(axes):
+        mine = factor.codes == shown[i]
+        draw_group(panel, axis, lines, i, axis.position[mine], design.y[mine], level, text)
+        panel.set_title(str(factor.levels[shown[i]]), fontsize=style.SMALL + 1, pad=3)
+    figure = axes[0].figure
+    if axis.ticks is not None:
+        for panel in axes:
+            category_axis(panel, axis.ticks)
+    margin_labels(axes, columns, text.name(axis.name), text.name(design.response_name))
+    handles, names = axes[0].get_legend_handles_labels()
+    shown_count = (
+        f"{len(shown)}"
+        if len(shown) == factor.n_levels
+        else text.say("{n} of {all}", n=len(shown), all=factor.n_levels)
+    )
+    title = text.say(
+        "{y} along {x} by {group} ({count})",
+        y=text.name(design.response_name),
+        x=text.name(axis.name),
+        group=text.name(factor.name),
+        count=shown_count,
+    )
+    if ax is None:
+        figure.suptitle(title, fontsize=10.5)
+        figure.legend(handles, names, loc="outside lower center", ncols=3)
+    else:
+        legend_above(axes[0], handles, names)
+        axes[0].set_title(axes[0].get_title(), pad=8 + 14 * len(names))
+    return axes[0]
+
+
+def margin_labels(axes: Sequence[Axes], columns: int, x: str, y: str) -> None:
+    """Axis labels on the panels of the left column and the lowest of each column."""
+    for i, panel in enumerate(axes):
+        if i % columns == 0:
+            panel.set_ylabel(y)
+        if i + columns >= len(axes):
+            panel.set_xlabel(x)
+
+
+def chosen_groups(
+    design: Design, fit: Fit, factor: int, levels: Sequence[str] | None, most: int
+) -> Positions:
+    """Codes of the groups named, or of an even choice over the order of their first random effect.
+
+    Raises
+    ------
+    DataError
+        If a level does not exist.
+    """
+    known = [str(level) for level in design.factors[factor].levels]
+    if levels is None:
+        return evenly(np.argsort(fit.modes[factor][:, 0], kind="stable"), most)
+    place = {level: i for i, level in enumerate(known)}
+    for level in levels:
+        if str(level) not in place:
+            raise DataError(
+                f"{level!r} is not a level of {design.factors[factor].name}{near(str(level), known)}"
+            )
+    return np.array([place[str(level)] for level in levels], dtype=np.intp)
+
+
+def draw_group(
+    ax: Axes,
+    axis: Covariate,
+    lines: GroupLines,
+    i: int,
+    x: FloatArray,
+    y: FloatArray,
+    level: float,
+    text: Words,
+) -> None:
+    """One panel of :func:`plot_trajectories`."""
+    ax.fill_between(
+        lines.x, lines.low[i], lines.high[i], color=style.MODEL, alpha=style.BAND_ALPHA, linewidth=0, zorder=1
+    )
+    ax.plot(
+        lines.x,
+        lines.population[i],
+        color=style.MODEL,
+        linestyle="--",
+        label=text.say("population, {level:.0%} band", level=level),
+    )
+    own = (lines.x >= x.min() - 1e-9) & (lines.x <= x.max() + 1e-9)
+    if own.sum() < 2 and axis.ticks is None:
+        own[np.argmin(np.abs(lines.x - x.mean()))] = True
+    alone = own.sum() < 2
+    ax.plot(
+        lines.x[own],
+        lines.group[i][own],
+        color=style.GROUP,
+        marker="_" if alone else None,
+        markersize=14,
+        linewidth=2,
+        label=text.say("group"),
+        zorder=3,
+    )
+    jitter = 0.0 if axis.ticks is None else ((np.arange(len(x)) * 0.6180339887) % 1 - 0.5) * 0.25
+    shown = evenly(np.argsort(x, kind="stable"), 400)
+    ax.scatter(
+        (x + jitter)[shown],
+        y[shown],
+        s=13,
+        color=style.DATA,
+        alpha=0.7,
+        linewidths=0,
+        label=text.say("observed"),
+        zorder=4,
+    )
+
+
+@styled
+def plot_concepts(
+    design: Design,
+    fit: Fit,
+    x: str | None = None,
+    group: str | None = None,
+    *,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """What a random intercept, a random slope, and both say about the groups, from the fit itself.
+
+    Each panel draws the same fixed effects; lines of the groups add the conditional modes of the intercept
+    only, of the slopes only, or of all effects, and leave the others at zero.
+
+    Parameters
+    ----------
+    design, fit, x, group, ax, labels, lang
+        As in :func:`plot_trajectories`. Of more than 40 groups an even choice is drawn.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
+
+    Raises
+    ------
+    ModelError
+        If the factor does not have a random intercept and a random slope.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    >>> ax = plot_concepts(fit.design, fit.fit, ax=Figure().subplots())
+    >>> [panel.get_title() for panel in ax.figure.axes]
+    ['random intercept', 'random slope', 'both']
+    """
+    text = words(lang, labels)
+    index = factor_index(design, group)
+    factor = design.factors[index]
+    effects = quantities.effect_names(design, index)
+    intercept = np.array([name == "(Intercept)" for name in effects])
+    if intercept.all() or not intercept.any():
+        raise ModelError(
+            f"plot.concepts() needs a random intercept and a random slope of one factor; {factor.name} has "
+            f"{', '.join(effects)}. Fit (x | {factor.name}) with a covariate x that varies within it."
+        )
+    axis = covariate_along(design, index, x)
+    shown = chosen_groups(design, fit, index, None, _CONCEPT_LINES)
+    lines = group_lines(design, fit, index, axis, shown)
+    axes = panels(ax, 3, 3, (9.6, 3.7), share_x=True, share_y=True)
+    parts = (
+        (text.say("random intercept"), intercept),
+        (text.say("random slope"), ~intercept),
+        (text.say("both"), np.ones_like(intercept)),
+    )
+    modes = fit.modes[index][shown]
+    average = lines.population.mean(axis=0)
+    for panel, (title, used) in zip(axes, parts, strict=True):
+        drawn = lines.population + np.einsum("gmk,gk->gm", lines.columns, modes * used)
+        paths = [np.column_stack([lines.x, line]) for line in drawn]
+        panel.add_collection(
+            LineCollection(paths, colors=style.GROUP, linewidths=0.9, alpha=0.55, label=text.say("groups"))
+        )
+        panel.plot(lines.x, average, color=style.MODEL, linewidth=2.6, label=text.say("population"), zorder=4)
+        panel.autoscale_view()
+        if axis.ticks is not None:
+            category_axis(panel, axis.ticks)
+        panel.set_title(title)
+    margin_labels(axes, 3, text.name(axis.name), text.name(design.response_name))
+    handles, names = axes[0].get_legend_handles_labels()
+    if ax is None:
+        axes[0].figure.legend(handles, names, loc="outside lower center", ncols=2)
+    else:
+        legend_above(axes[0], handles, names)
+        axes[0].set_title(axes[0].get_title(), pad=8 + 14 * len(names))
+    return axes[0]

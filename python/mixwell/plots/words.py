@@ -1,0 +1,145 @@
+"""The texts of pictures: English as written where they are used, Chinese from one table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mixwell.errors import MixwellError, MixwellWarning
+from mixwell.plots.style import chinese_font
+
+Lang = Literal["en", "zh"]
+Labels = Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Language of a picture, and names for its variables (``{"Reaction": "Reaction time (ms)"}``)."""
+
+    lang: Lang = "en"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def say(self, text: str, **values: object) -> str:
+        """A text in the picture's language, its fields filled in."""
+        chosen = CHINESE[text] if self.lang == "zh" else text
+        return chosen.format(**values) if values else chosen
+
+    def name(self, variable: str) -> str:
+        """What a variable or effect is called on an axis."""
+        if variable in self.labels:
+            return self.labels[variable]
+        return self.say(variable) if variable in ("(Intercept)", "Residual") else variable
+
+
+def words(lang: str, labels: Labels) -> Words:
+    """Check the language; Chinese becomes English, with a warning, where no font has its characters.
+
+    Raises
+    ------
+    MixwellError
+        If the language is neither ``"en"`` nor ``"zh"``.
+    """
+    if lang not in ("en", "zh"):
+        raise MixwellError(f"There is no lang={lang!r}; pictures speak 'en' or 'zh'.")
+    if lang == "zh" and chinese_font() is None:
+        warnings.warn(
+            "No installed font has Chinese characters, so the picture is labelled in English; install one, "
+            "for example Noto Sans CJK SC.",
+            MixwellWarning,
+            stacklevel=4,
+        )
+        return Words("en", labels or {})
+    return Words("zh" if lang == "zh" else "en", labels or {})
+
+
+CHINESE: Mapping[str, str] = {
+    # names
+    "(Intercept)": "（截距）",
+    "Residual": "残差",
+    "row": "行",
+    "group": "组",
+    "groups": "各组",
+    "population": "总体",
+    "population, {level:.0%} band": "总体及{level:.0%}置信带",
+    "observed": "观测值",
+    "fixed effects": "固定效应",
+    "Fixed effects": "固定效应",
+    "outlying": "离群",
+    "model": "模型（部分合并）",
+    "own rows only": "仅用本组数据（不合并）",
+    "modes": "条件众数",
+    "median": "中位数",
+    "middle half": "中间一半",
+    "both": "两者",
+    "random intercept": "随机截距",
+    "random slope": "随机斜率",
+    "residuals": "残差",
+    # axes
+    "rows per cell": "每格行数",
+    "density": "密度",
+    "kernel density": "核密度",
+    "correlation": "相关系数",
+    "leverage": "杠杆值",
+    "normal quantile": "正态分位数",
+    "standardized residual": "标准化残差",
+    "standardized mode": "标准化条件众数",
+    "fitted {y}": "{y}的拟合值",
+    "residual of {y}": "{y}的残差",
+    "Pearson residual of {y}": "{y}的Pearson残差",
+    "√|residual / σ|": "√|残差 / σ|",
+    "conditional mode of {effect}": "{effect}的条件众数",
+    "conditional mode, {level:.0%} interval": "条件众数及{level:.0%}区间",
+    "estimate, {level:.0%} interval (units of {y})": "估计值及{level:.0%}区间（{y}的单位）",
+    "% of the variance (in brackets: variance)": "占方差的百分比（括号内为方差）",
+    "place of the row within {group}": "行在{group}内的次序",
+    "row, in the order of the data": "行（按数据次序）",
+    "rows apart": "相隔行数",
+    "rows apart, in order of {time}": "相隔行数（按{time}排序）",
+    "{group}, sorted": "{group}（已排序）",
+    "{group}, sorted by median": "{group}（按中位数排序）",
+    "ζ (signed root)": "ζ（带符号的平方根）",
+    "Cook's distance": "Cook距离",
+    "mean of {y}, {level:.0%} interval": "{y}的均值及{level:.0%}区间",
+    # legends
+    "smooth, 95% band": "平滑曲线及95%带",
+    "{level:.0%} simultaneous band": "{level:.0%}同时置信带",
+    "95% band without correlation": "无相关时的95%带",
+    "{level:.0%} of random effects, as estimated": "估计分布中{level:.0%}的随机效应",
+    "model: normal, SD {sd:.3g}": "模型：正态分布，标准差{sd:.3g}",
+    "normal of the same spread": "同方差的正态分布",
+    "mean leverage {h:.2g}": "平均杠杆值 {h:.2g}",
+    "guide {limit:.3g}": "参考值 {limit:.3g}",
+    "mean ± SE": "均值 ± 标准误",
+    "{level}: mean ± SE": "{level}：均值 ± 标准误",
+    "n = {n}": "n = {n}",
+    # titles
+    "Residuals against fitted values": "残差与拟合值",
+    "Residuals against {x}": "残差与{x}",
+    "Residuals against leverage": "残差与杠杆值",
+    "Residuals by {group}": "按{group}的残差",
+    "Residuals by {group} ({count})": "按{group}的残差（{count}）",
+    "Residuals in order within {group}": "{group}内按次序的残差",
+    "Autocorrelation of residuals within {group}": "{group}内残差的自相关",
+    "Distribution of residuals": "残差的分布",
+    "Normal quantiles of residuals": "残差的正态分位数图",
+    "Spread of residuals": "残差的离散程度",
+    "Random effects of {group}": "{group}的随机效应",
+    "Shrinkage of {group} ({count})": "{group}的收缩（{count}）",
+    "Parts of the variance of {y}": "{y}的方差构成",
+    "Checks of {formula}": "模型检查：{formula}",
+    "Profile zeta": "剖面ζ",
+    "Profile density": "剖面密度",
+    "{effect} by {group}": "按{group}的{effect}",
+    "{effect}, {n} levels of {group}": "{effect}，{group}的{n}个水平",
+    "{measure} by {group}": "按{group}的{measure}",
+    "{y} by {groups}": "按{groups}的{y}",
+    "{y} along {x}, a line per {group} ({count})": "{y}随{x}的变化，每条线为一个{group}（{count}）",
+    "{y} along {x} by {group} ({count})": "按{group}的{y}随{x}的变化（{count}）",
+    "{first} and {second}": "{first}与{second}",
+    "{x} and {hue}": "{x}与{hue}",
+    "{n} of {all}": "{all}中的{n}",
+    "{title}, correlation {r:.2f}": "{title}，相关系数{r:.2f}",
+    "{title} ({n} not defined)": "{title}（{n}个无定义）",
+}
