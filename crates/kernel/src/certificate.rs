@@ -4,12 +4,17 @@ use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::gradient::{FirstOrder, average_information, term_direction};
-use crate::newton::{Objective, second_order_of_product};
+use crate::newton::{Objective, active_coordinates, second_order_of_product};
 
-/// Step of the central differences of the gradient, relative to the size of the term's T.
-const DIFFERENCE: f64 = 1e-4;
-/// Step of one-sided differences, where an evaluation is expensive: its error is of this relative order.
+/// Steps of the differences of the gradient, in units of the term's T: four evaluations per parameter for small problems,
+/// two where sums over many levels carry less noise, one where an evaluation is expensive (error of this relative order).
+const FIVE_POINT: f64 = 1e-3;
+const CENTRAL: f64 = 1e-4;
 const ONE_SIDED: f64 = 1e-6;
+/// A small T is not a small unit: the criterion is even in its columns.
+const SMALLEST_UNIT: f64 = 0.5;
+/// Random effects from which two evaluations per parameter do.
+const MANY_EFFECTS: usize = 500;
 /// Eigenvalues of the Hessian below this, relative to the largest, count as flat.
 const FLAT: f64 = 1e-10;
 
@@ -57,16 +62,6 @@ impl Certificate {
     }
 }
 
-/// Coordinates in columns of T with a nonzero diagonal.
-pub fn active_coordinates(objective: &Objective, theta: &[f64]) -> Vec<bool> {
-    let roots = covariance::unpack(&objective.problem.widths, theta);
-    objective
-        .coords
-        .iter()
-        .map(|c| roots[c.term][c.col + c.col * objective.problem.widths[c.term]] != 0.0)
-        .collect()
-}
-
 impl Curvature {
     /// Central differences of the exact gradient on the active face; on the columns that are zero the criterion is even
     /// and its Hessian is 2 Gamma.
@@ -76,6 +71,8 @@ impl Curvature {
         let active = active_coordinates(objective, theta);
         let roots = covariance::unpack(widths, theta);
         let p = objective.problem.n_fixed();
+        let many_effects =
+            objective.problem.blocks.factors.iter().map(|f| f.q * f.k).sum::<usize>() >= MANY_EFFECTS;
         let mut hessian = vec![0.0; m * m];
         let mut fixed = vec![vec![0.0; p * p]; m];
         for b in 0..m {
@@ -92,20 +89,30 @@ impl Curvature {
                 t[b] += h;
                 objective.first_order(&t).map(|(_, _, first)| first)
             };
-            let (up, down, width) = if objective.is_expensive() {
-                let h = ONE_SIDED * size.max(1e-3);
-                (shifted(h)?, first.clone(), h)
+            // (coefficient, first-order quantities) whose sum is the derivative
+            let stencil: Vec<(f64, FirstOrder)> = if objective.is_expensive() {
+                let h = ONE_SIDED * size.max(SMALLEST_UNIT);
+                vec![(1.0 / h, shifted(h)?), (-1.0 / h, first.clone())]
+            } else if many_effects {
+                let h = CENTRAL * size.max(SMALLEST_UNIT);
+                vec![(0.5 / h, shifted(h)?), (-0.5 / h, shifted(-h)?)]
             } else {
-                let h = DIFFERENCE * size.max(1e-3);
-                (shifted(h)?, shifted(-h)?, 2.0 * h)
+                let h = FIVE_POINT * size.max(SMALLEST_UNIT);
+                let (near, far) = (8.0 / (12.0 * h), 1.0 / (12.0 * h));
+                vec![
+                    (near, shifted(h)?),
+                    (-near, shifted(-h)?),
+                    (-far, shifted(2.0 * h)?),
+                    (far, shifted(-2.0 * h)?),
+                ]
             };
-            for a in (0..m).filter(|&a| active[a]) {
-                hessian[a + b * m] = (up.gradient[a] - down.gradient[a]) / width;
-            }
-            for (d, (u, v)) in
-                fixed[b].iter_mut().zip(up.fixed_covariance.iter().zip(&down.fixed_covariance))
-            {
-                *d = (u - v) / width;
+            for (weight, at) in &stencil {
+                for a in (0..m).filter(|&a| active[a]) {
+                    hessian[a + b * m] += weight * at.gradient[a];
+                }
+                for (d, v) in fixed[b].iter_mut().zip(&at.fixed_covariance) {
+                    *d += weight * v;
+                }
             }
         }
         for b in 0..m {
@@ -154,7 +161,7 @@ pub fn certify(
         gradient_norm = gradient_norm.max(first.gradient[a].abs());
     }
     let lowest_curvature = if r > 0 { values[0] / largest.max(f64::MIN_POSITIVE) } else { 1.0 };
-    let negative_direction = (lowest_curvature < -1e-7).then(|| {
+    let negative_direction = (lowest_curvature < -1e-6).then(|| {
         let mut direction = vec![0.0; m];
         for h in 0..r {
             direction[index[h]] = vectors[h] * unit[h];

@@ -60,7 +60,9 @@ impl SparsePattern {
             out
         };
         let pairs: usize = (0..top.q).map(|j| met(j).len().pow(2)).sum();
-        if pairs > MOST_PAIRS {
+        // levels that meet more pairs than the matrix has entries fill it, or nearly
+        let likely_full = pairs > blocks.core_dim * blocks.core_dim / 2 && blocks.core_dim < 8000;
+        if pairs > MOST_PAIRS || likely_full {
             return None;
         }
         let mut neighbours: Vec<Vec<u32>> = vec![vec![]; levels.len()];

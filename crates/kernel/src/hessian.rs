@@ -6,14 +6,13 @@
 //! tr(B_lm' Sdot_a B_lm Sdot_b) with B_lm = Z_l'P Z_m, hence linear in the sum of vec(B_lm) vec(B_lm)', which is formed once
 //! for all directions.
 //!
-//! With X_j = L_j^-1 R_j of the leading factor, E_j = X_j'(L_j^-1 c_j) its panel, S = L L' the core and F = L^-1 T'E:
-//! B_jj' = [j = j'] X_j'X_j - F_j'F_j', B_cj = T^-T L^-T F_j, B_cc = T^-T (I - S^-1) T^-1, each less D D' for REML, where
-//! D = Z'V^-1 X L_x^-T.
+//! Core factors are taken in spherical coordinates: T'B_c. in place of B_c. and T^-1 Sdot T^-T in place of Sdot. With
+//! X_j = L_j^-1 R_j of the leading factor, E_j = X_j'(L_j^-1 c_j) its panel, S = L L' the core and F = L^-1 T'E, then
+//! B_jj' = [j = j'] X_j'X_j - F_j'F_j', B_cj = L^-T F_j, B_cc = I - S^-1, each less D D' for REML, where D = Z'V^-1 X L_x^-T.
 
 use std::ops::Range;
 
 use crate::blocks::{Blocks, Pattern};
-use crate::core::apply_blocks;
 use crate::covariance::coordinates;
 use crate::dense;
 use crate::factor::Factorization;
@@ -51,7 +50,7 @@ pub fn exact(
     if blocks.eliminated.len() != 1 || singular || work(blocks, reml) > WORK_LIMIT {
         return None;
     }
-    let directions = root_directions(problem, term_roots);
+    let directions = sphered(blocks, factor, root_directions(problem, term_roots));
     let levels = LevelProducts::new(problem, factor, reml);
     let m = directions.len();
     let n = problem.n_effective(reml);
@@ -261,7 +260,7 @@ impl LeadingLevels {
             }
         }
         if dim > 0 {
-            apply_blocks(blocks, &factor.roots, true, &mut f, columns);
+            apply_roots_transposed(blocks, factor, &mut f);
             factor.core.forward(&mut f, columns);
             let mut explained = vec![0.0; p * columns];
             dense::multiply_transposed(p, dim, columns, &factor.border[..p * dim], &f, &mut explained);
@@ -272,38 +271,54 @@ impl LeadingLevels {
     }
 }
 
-/// T^-T on the core coordinates of every column.
-fn solve_roots_transposed(blocks: &Blocks, factor: &Factorization, x: &mut [f64]) {
-    for column in x.chunks_exact_mut(blocks.core_dim.max(1)) {
-        for (f, start) in blocks.core_levels() {
-            let k = blocks.factors[f].k;
-            dense::backward_small(k, &factor.roots[f], &mut column[start..start + k]);
-        }
+/// I - S^-1, dim x dim.
+fn core_products(factor: &Factorization, dim: usize) -> Vec<f64> {
+    let mut out = vec![0.0; dim * dim];
+    for i in 0..dim {
+        out[i + i * dim] = -1.0;
     }
-}
-
-/// T^-T (I - S^-1) T^-1, dim x dim.
-fn core_products(blocks: &Blocks, factor: &Factorization) -> Vec<f64> {
-    let dim = blocks.core_dim;
-    let mut out = factor.core.inverse().values;
-    out.iter_mut().for_each(|v| *v = -*v);
+    factor.core.forward(&mut out, dim);
+    factor.core.backward(&mut out, dim);
     for i in 0..dim {
         out[i + i * dim] += 1.0;
     }
-    solve_roots_transposed(blocks, factor, &mut out);
-    // Y T = X, from the last column of each level to its first
-    for (f, start) in blocks.core_levels() {
-        let (k, root) = (blocks.factors[f].k, &factor.roots[f]);
-        for j in (0..k).rev() {
-            let (before, after) = out.split_at_mut((start + j + 1) * dim);
-            let column = &mut before[(start + j) * dim..];
-            for c in j + 1..k {
-                dense::axpy(-root[c + j * k], &after[(c - j - 1) * dim..(c - j) * dim], column);
+    out
+}
+
+/// Sigma-dot of each direction, of core factors in spherical coordinates: T^-1 Sigma-dot T^-T.
+fn sphered(blocks: &Blocks, factor: &Factorization, mut directions: Vec<Direction>) -> Vec<Direction> {
+    for d in &mut directions {
+        let k = blocks.factors[d.factor].k;
+        if d.factor != blocks.eliminated[0].factor {
+            for _ in 0..2 {
+                for column in d.sigma_dot.chunks_exact_mut(k) {
+                    dense::forward_small(k, &factor.roots[d.factor], column);
+                }
+                d.sigma_dot = transposed(k, k, &d.sigma_dot);
             }
-            column.iter_mut().for_each(|v| *v /= root[j + j * k]);
         }
     }
-    out
+    directions
+}
+
+/// T' on the core coordinates of every column.
+fn apply_roots_transposed(blocks: &Blocks, factor: &Factorization, x: &mut [f64]) {
+    let mut buffer = vec![];
+    for &(f, start) in &blocks.core {
+        let (q, k, root) = (blocks.factors[f].q, blocks.factors[f].k, &factor.roots[f]);
+        buffer.resize(k, 0.0);
+        for column in x.chunks_exact_mut(blocks.core_dim) {
+            let part = &mut column[start..start + q * k];
+            if k == 1 {
+                part.iter_mut().for_each(|v| *v *= root[0]);
+                continue;
+            }
+            for level in part.chunks_exact_mut(k) {
+                dense::matvec_transposed_small(k, root, level, &mut buffer);
+                level.copy_from_slice(&buffer);
+            }
+        }
+    }
 }
 
 /// What all directions share: sums over levels and pairs of levels.
@@ -329,10 +344,9 @@ impl LevelProducts {
         let mut out =
             Self { pairs: vec![], fixed: vec![vec![]; blocks.factors.len()], lx: lx.clone(), p };
 
-        // D' over the core: L_x^-1 (T^-T L^-T border)'
+        // D' over the core: L_x^-1 (L^-T border)'
         let mut border = factor.border[..p * dim].to_vec();
         factor.core.backward(&mut border, p);
-        solve_roots_transposed(blocks, factor, &mut border);
         let mut core_d = transposed(dim, p, &border);
         dense::forward(p, &lx, &mut core_d, dim);
         let fixed = FixedPart { p: if reml { p } else { 0 }, rows: transposed(p, dim, &core_d), ld: dim };
@@ -346,7 +360,7 @@ impl LevelProducts {
     /// Pairs of core levels.
     fn add_core(&mut self, blocks: &Blocks, factor: &Factorization, core_d: &[f64], fixed: &FixedPart) {
         let (dim, p) = (blocks.core_dim, self.p);
-        let mut b = core_products(blocks, factor);
+        let mut b = core_products(factor, dim);
         fixed.subtract(0..dim, core_d, &mut b);
         for (index, &(f, first_f)) in blocks.core.iter().enumerate() {
             let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
@@ -395,7 +409,6 @@ impl LevelProducts {
             if dim > 0 {
                 let mut b = levels.f;
                 factor.core.backward(&mut b, count * k);
-                solve_roots_transposed(blocks, factor, &mut b);
                 core_fixed.subtract(0..dim, &levels.d, &mut b);
                 for (&(f, start), sum) in blocks.core.iter().zip(&mut with_core) {
                     let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
@@ -631,5 +644,247 @@ impl RankPairs {
         dense::multiply_transposed(k * k, r * r, k * k, &by_pair, &by_pair, &mut all);
         dense::axpy(1.0, &all, &mut out);
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::newton::Objective;
+    use crate::problem::{FactorInput, Input, TermInput};
+
+    /// Reproducible numbers in (-1, 1).
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn next(&mut self) -> f64 {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (self.0 >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+        }
+
+        fn column(&mut self, n: usize) -> Vec<f64> {
+            (0..n).map(|_| self.next()).collect()
+        }
+    }
+
+    struct Case {
+        n: usize,
+        levels: &'static [usize],
+        /// Factor and columns of each term.
+        terms: &'static [(usize, usize)],
+        p: usize,
+        weights: bool,
+    }
+
+    fn problem(case: &Case, seed: u64) -> Problem {
+        let mut numbers = Numbers(seed);
+        let n = case.n;
+        let y = numbers.column(n);
+        let x: Vec<Vec<f64>> = (0..case.p).map(|_| numbers.column(n)).collect();
+        let weights: Vec<f64> = numbers.column(n).iter().map(|v| 1.5 + v).collect();
+        let codes: Vec<Vec<i32>> = case
+            .levels
+            .iter()
+            .map(|&q| numbers.column(n).iter().map(|v| ((0.5 + 0.5 * v) * q as f64) as i32).collect())
+            .collect();
+        let columns: Vec<Vec<Vec<f64>>> =
+            case.terms.iter().map(|&(_, k)| (0..k).map(|_| numbers.column(n)).collect()).collect();
+        let input = Input {
+            y: &y,
+            x: x.iter().map(Vec::as_slice).collect(),
+            weights: case.weights.then_some(&weights),
+            factors: codes
+                .iter()
+                .zip(case.levels)
+                .map(|(codes, &n_levels)| FactorInput { codes, n_levels })
+                .collect(),
+            terms: case
+                .terms
+                .iter()
+                .zip(&columns)
+                .map(|(&(factor, _), c)| TermInput { factor, columns: c.iter().map(Vec::as_slice).collect() })
+                .collect(),
+        };
+        Problem::new(&input).unwrap()
+    }
+
+    /// Central differences of fourth order of the gradient and of the covariance of the fixed effects.
+    fn differences(objective: &Objective, theta: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let h = 1e-3;
+        let mut hessian = vec![];
+        let mut fixed = vec![];
+        for b in 0..theta.len() {
+            let at = |steps: f64| {
+                let mut t = theta.to_vec();
+                t[b] += steps * h;
+                objective.first_order(&t).unwrap().2
+            };
+            let (a1, a2, b1, b2) = (at(1.0), at(2.0), at(-1.0), at(-2.0));
+            let slope = |get: fn(&FirstOrder) -> &Vec<f64>| -> Vec<f64> {
+                let near = get(&a1).iter().zip(get(&b1)).map(|(u, v)| 8.0 * (u - v));
+                let far = get(&a2).iter().zip(get(&b2)).map(|(u, v)| u - v);
+                near.zip(far).map(|(u, v)| (u - v) / (12.0 * h)).collect()
+            };
+            hessian.extend(slope(|f| &f.gradient));
+            fixed.push(slope(|f| &f.fixed_covariance));
+        }
+        (hessian, fixed)
+    }
+
+    fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+        assert_eq!(a.len(), b.len());
+        let size = b.iter().fold(1e-300f64, |s, v| s.max(v.abs()));
+        a.iter().zip(b).fold(0.0f64, |s, (u, v)| s.max((u - v).abs())) / size
+    }
+
+    fn check(case: &Case, seed: u64, scale: f64) {
+        let problem = problem(case, seed);
+        for reml in [false, true] {
+            let objective = Objective::new(&problem, reml);
+            let mut numbers = Numbers(seed + 17);
+            let theta: Vec<f64> = objective
+                .coords
+                .iter()
+                .map(|c| scale * (if c.row == c.col { 1.0 } else { 0.0 } + 0.4 * numbers.next()))
+                .collect();
+            let roots = crate::covariance::unpack(&problem.widths, &theta);
+            let (factor, _, first) = objective.first_order(&theta).unwrap();
+            let information = objective.point(&theta).unwrap().information;
+            let (hessian, fixed) =
+                exact(&problem, &factor, &roots, &first, &information, reml).unwrap();
+            let (expected, expected_fixed) = differences(&objective, &theta);
+            // the differences themselves are good to about 1e-9
+            assert!(largest_difference(&hessian, &expected) < 2e-8, "{hessian:?}\n{expected:?}");
+            for (a, b) in fixed.iter().zip(&expected_fixed) {
+                assert!(largest_difference(a, b) < 2e-8, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_factor_matches_differences_of_the_gradient() {
+        for (k, p) in [(1, 0), (1, 2), (2, 1), (2, 3), (3, 0), (3, 2), (4, 1)] {
+            let terms: &'static [(usize, usize)] = [&[(0, 1)], &[(0, 2)], &[(0, 3)], &[(0, 4)]][k - 1];
+            let case = Case { n: 120, levels: &[14], terms, p, weights: p == 2 };
+            check(&case, 40 + k as u64, 0.8);
+        }
+    }
+
+    #[test]
+    fn terms_of_one_factor_match_differences_of_the_gradient() {
+        let case = Case { n: 150, levels: &[15], terms: &[(0, 1), (0, 2)], p: 2, weights: true };
+        check(&case, 3, 1.1);
+    }
+
+    #[test]
+    fn crossed_factors_match_differences_of_the_gradient() {
+        for p in 0..4 {
+            let weights = p % 2 == 1;
+            check(&Case { n: 160, levels: &[11, 7], terms: &[(0, 2), (1, 1)], p, weights }, 5, 0.7);
+            check(&Case { n: 200, levels: &[9, 8], terms: &[(1, 2), (0, 2)], p, weights }, 6, 0.7);
+            check(&Case { n: 200, levels: &[60, 4], terms: &[(0, 2), (1, 2)], p, weights }, 7, 0.7);
+            check(&Case { n: 300, levels: &[200, 3], terms: &[(0, 1), (1, 1)], p, weights }, 8, 0.9);
+        }
+    }
+
+    #[test]
+    fn several_core_factors_match_differences_of_the_gradient() {
+        let case = Case { n: 260, levels: &[10, 8, 5], terms: &[(0, 1), (1, 3), (2, 2)], p: 2, weights: true };
+        check(&case, 9, 0.6);
+        let case =
+            Case { n: 300, levels: &[90, 5, 6], terms: &[(0, 2), (2, 1), (1, 2), (2, 1)], p: 1, weights: false };
+        check(&case, 10, 0.6);
+    }
+
+    #[test]
+    fn both_ways_over_leading_pairs_are_taken() {
+        let way = |levels, terms| {
+            pair_by_pair(&problem(&Case { n: 200, levels, terms, p: 2, weights: false }, 1).blocks, true)
+        };
+        assert!(way(&[9, 8], &[(0, 2), (1, 2)]));
+        assert!(!way(&[60, 4], &[(0, 2), (1, 2)]));
+        assert!(!way(&[14], &[(0, 2)]));
+    }
+
+    #[test]
+    fn singular_leading_root_matches_differences_of_the_gradient() {
+        let case = Case { n: 160, levels: &[11, 7], terms: &[(0, 2), (1, 1)], p: 1, weights: false };
+        let problem = problem(&case, 12);
+        let objective = Objective::new(&problem, true);
+        let theta = [0.7, 0.2, 0.0, 0.5];
+        let roots = crate::covariance::unpack(&problem.widths, &theta);
+        let point = objective.point(&theta).unwrap();
+        let factor = objective.factorize(&theta).unwrap();
+        let (hessian, _) = exact(&problem, &factor, &roots, &point.first, &point.information, true).unwrap();
+        assert!(largest_difference(&hessian, &differences(&objective, &theta).0) < 2e-8);
+    }
+
+    #[test]
+    fn later_eliminated_factors_and_singular_core_roots_are_declined() {
+        let (y, codes) = ([0.1, 0.7, -0.3, 0.4, 0.9, -0.8, 0.2, 0.5], [0, 0, 1, 1, 2, 2, 3, 3]);
+        let (nested, crossed) = ([0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0, 1]);
+        let ones = [1.0; 8];
+        let declined = |second: &[i32], theta: [f64; 2]| {
+            let input = Input {
+                y: &y,
+                x: vec![],
+                weights: None,
+                factors: vec![
+                    FactorInput { codes: &codes, n_levels: 4 },
+                    FactorInput { codes: second, n_levels: 2 },
+                ],
+                terms: (0..2).map(|factor| TermInput { factor, columns: vec![&ones] }).collect(),
+            };
+            let problem = Problem::new(&input).unwrap();
+            let objective = Objective::new(&problem, false);
+            let point = objective.point(&theta).unwrap();
+            let factor = objective.factorize(&theta).unwrap();
+            let roots = crate::covariance::unpack(&problem.widths, &theta);
+            exact(&problem, &factor, &roots, &point.first, &point.information, false).is_none()
+        };
+        assert!(declined(&nested, [0.5, 0.5]));
+        assert!(declined(&crossed, [0.5, 0.0]));
+        assert!(!declined(&crossed, [0.5, 0.5]));
+    }
+
+    #[test]
+    #[ignore]
+    fn timing() {
+        for (n, levels, terms, p, leading) in [
+            (19200usize, &[80usize, 60] as &'static [usize], &[(0usize, 4usize), (1, 4)] as &'static [(usize, usize)], 4, 0),
+            (5000, &[80, 60], &[(0, 1), (1, 1)], 4, 0),
+            (5000, &[400, 60], &[(0, 2), (1, 2)], 4, 0),
+            (50000, &[5000, 50], &[(0, 2), (1, 1)], 3, 0),
+            (200000, &[20000], &[(0, 2)], 3, 0),
+            (180, &[18], &[(0, 2)], 2, 0),
+            (20000, &[400], &[(0, 10)], 5, 0),
+        ] {
+            let _ = leading;
+            let problem = problem(&Case { n, levels, terms, p, weights: false }, 2);
+            let objective = Objective::new(&problem, true);
+            let theta: Vec<f64> =
+                objective.coords.iter().map(|c| if c.row == c.col { 0.7 } else { 0.1 }).collect();
+            let roots = crate::covariance::unpack(&problem.widths, &theta);
+            let (factor, _, first) = objective.first_order(&theta).unwrap();
+            let information = objective.point(&theta).unwrap().information;
+            let (mut best, mut best_first) = (f64::INFINITY, f64::INFINITY);
+            for _ in 0..8 {
+                let t = std::time::Instant::now();
+                let out = exact(&problem, &factor, &roots, &first, &information, true);
+                best = best.min(t.elapsed().as_secs_f64());
+                assert!(out.is_some());
+                let t = std::time::Instant::now();
+                objective.first_order(&theta).unwrap();
+                best_first = best_first.min(t.elapsed().as_secs_f64());
+            }
+            println!(
+                "{levels:?} {terms:?} p {p}: work {:.1}M pairwise {} exact {:.3} ms, first order {:.3} ms, m {}",
+                work(&problem.blocks, true) / 1e6,
+                pair_by_pair(&problem.blocks, true),
+                best * 1e3,
+                best_first * 1e3,
+                theta.len()
+            );
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::modes::Modes;
 use crate::problem::Problem;
 
 /// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
-pub const FLOOR: f64 = 1e-5;
+pub const FLOOR: f64 = 1e-4;
 
 /// Core dimension from which evaluations are saved rather than repeated for a few digits more.
 const EXPENSIVE: usize = 500;
@@ -22,6 +22,11 @@ const NEAR: f64 = 0.02;
 /// The same where the model misjudged the step by more than `MISJUDGED`.
 const FAIR: f64 = 1.0;
 const MISJUDGED: f64 = 0.3;
+
+/// Newton decrement below which exact zeros are tried, and singular values of T (relative to the larger of 1 and the
+/// largest) that are tried: Newton goes to one zero quickly, to several at once through a flat ravine.
+const SNAP_NEAR: f64 = 0.1;
+const SNAP_EARLY: f64 = 0.1;
 
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,6 +341,72 @@ fn largest_entry(v: &[f64], free: &[bool]) -> f64 {
     v.iter().zip(free).filter(|(_, f)| **f).fold(0.0f64, |a, (x, _)| a.max(x.abs()))
 }
 
+/// Coordinates in columns of T with a nonzero diagonal: the active face.
+pub fn active_coordinates(objective: &Objective, theta: &[f64]) -> Vec<bool> {
+    let widths = &objective.problem.widths;
+    let roots = covariance::unpack(widths, theta);
+    objective.coords.iter().map(|c| roots[c.term][c.col + c.col * widths[c.term]] != 0.0).collect()
+}
+
+/// Smallest nonzero singular value of any term's T, relative to the larger of 1 and the term's largest.
+fn smallest_singular_value(widths: &[usize], theta: &[f64]) -> Result<Option<f64>, KernelError> {
+    let mut smallest: Option<f64> = None;
+    for (root, &k) in covariance::unpack(widths, theta).iter().zip(widths) {
+        let (_, s, _) = dense::singular_values(k, k, root)?;
+        for v in s.iter().filter(|v| **v > 0.0) {
+            let relative = v / s[0].max(1.0);
+            smallest = Some(smallest.map_or(relative, |m| m.min(relative)));
+        }
+    }
+    Ok(smallest)
+}
+
+/// Tries small singular values of T at exactly zero, term by term; returns theta in canonical form where that does not
+/// raise the criterion by more than `slack`, None where nothing was set to zero. Each attempt costs one criterion.
+pub fn zeros(
+    objective: &Objective,
+    point: &Point,
+    limit: f64,
+    slack: f64,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Option<Vec<f64>>, KernelError> {
+    let widths = &objective.problem.widths;
+    let mut roots = covariance::unpack(widths, &point.theta);
+    let mut reference = point.criterion;
+    let mut found = None;
+    for term in 0..widths.len() {
+        let k = widths[term];
+        covariance::nonnegative_diagonal(k, &mut roots[term]);
+        let (_, s, _) = dense::singular_values(k, k, &roots[term])?;
+        let limit = limit * s[0].max(1.0);
+        // the largest set of small directions first, then fewer
+        let mut thresholds: Vec<f64> = s.iter().copied().filter(|&v| v <= limit && v > 0.0).collect();
+        thresholds.dedup();
+        for threshold in thresholds {
+            let (reduced, _) = covariance::reduce_rank(k, &roots[term], threshold)?;
+            let mut trial = roots.clone();
+            trial[term] = reduced;
+            let theta = covariance::pack(widths, &trial);
+            let value = objective.value(&theta)?;
+            let accepted = value <= reference + slack;
+            trace.push(TraceEntry {
+                theta: theta.clone(),
+                criterion: value,
+                gradient_norm: f64::NAN,
+                decrement: f64::NAN,
+                step: if accepted { Step::Snap } else { Step::Rejected },
+            });
+            if accepted {
+                roots = trial;
+                reference = reference.min(value);
+                found = Some(theta);
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Rounding noise of the criterion.
 pub fn noise(problem: &Problem, criterion: f64) -> f64 {
     1e-14 * (criterion.abs() + problem.n as f64)
@@ -354,24 +425,27 @@ pub fn minimize(
     let mut point = objective.point(theta)?;
     let gap_tolerance =
         if objective.is_expensive() { control.gap_tolerance.max(EXPENSIVE_GAP) } else { control.gap_tolerance };
+    let mut free = free.to_vec();
     let mut radius = 1.0;
     let mut label = first_step;
+    // singular value below which the next attempt at exact zeros is worth an evaluation
+    let mut snap_below = SNAP_EARLY;
     let mut correction = Correction::new(free.len());
     loop {
         let unit = units(&objective.coords, widths, &point.theta);
         let mut hessian = correction.corrected(&point.hessian);
         let (mut step, mut change, mut decrement) =
-            trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
+            trust_region_step(&point.first.gradient, &hessian, &unit, &free, radius)?;
         if !decrement.is_finite() && correction.in_use {
             correction = Correction::new(free.len());
             hessian.clone_from(&point.hessian);
             (step, change, decrement) =
-                trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
+                trust_region_step(&point.first.gradient, &hessian, &unit, &free, radius)?;
         }
         trace.push(TraceEntry {
             theta: point.theta.clone(),
             criterion: point.criterion,
-            gradient_norm: largest_entry(&point.first.gradient, free),
+            gradient_norm: largest_entry(&point.first.gradient, &free),
             decrement,
             step: label,
         });
@@ -407,7 +481,7 @@ pub fn minimize(
                 }
                 let stalled = -change <= slack;
                 if decrement < NEAR || (decrement < FAIR && (ratio - 1.0).abs() > MISJUDGED) {
-                    correction.update(&point, &next, free);
+                    correction.update(&point, &next, &free);
                 }
                 point = next;
                 label = Step::Newton;
@@ -415,11 +489,24 @@ pub fn minimize(
                     trace.push(TraceEntry {
                         theta: point.theta.clone(),
                         criterion: point.criterion,
-                        gradient_norm: largest_entry(&point.first.gradient, free),
+                        gradient_norm: largest_entry(&point.first.gradient, &free),
                         decrement: -change,
                         step: label,
                     });
                     return Ok(point);
+                }
+                if decrement < SNAP_NEAR
+                    && let Some(smallest) = smallest_singular_value(widths, &point.theta)?
+                    && smallest < snap_below
+                {
+                    snap_below = 0.3 * smallest;
+                    if let Some(theta) = zeros(objective, &point, SNAP_EARLY, 0.0, trace)? {
+                        free = active_coordinates(objective, &theta);
+                        point = objective.point(&theta)?;
+                        correction = Correction::new(free.len());
+                        radius = 1.0;
+                        label = Step::Snap;
+                    }
                 }
                 break;
             }
@@ -434,7 +521,7 @@ pub fn minimize(
             if radius < 1e-13 {
                 return Ok(point);
             }
-            (step, change, _) = trust_region_step(&point.first.gradient, &hessian, &unit, free, radius)?;
+            (step, change, _) = trust_region_step(&point.first.gradient, &hessian, &unit, &free, radius)?;
         }
     }
 }

@@ -1,9 +1,11 @@
 //! From a problem to a certified optimum: search, exact zeros, certificate, escapes and restarts.
 
-use crate::certificate::{Certificate, Curvature, active_coordinates, certify};
+use crate::certificate::{Certificate, Curvature, certify};
 use crate::covariance;
 use crate::error::KernelError;
-use crate::newton::{Control, Objective, Point, Step, TraceEntry, minimize, noise, trust_region_step};
+use crate::newton::{
+    Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise, trust_region_step, zeros,
+};
 use crate::problem::Problem;
 use crate::start::moment_start;
 
@@ -11,6 +13,11 @@ use crate::start::moment_start;
 const SNAP: f64 = 2e-2;
 /// Certificates pass when the criterion could fall by no more than this.
 const GAP_LIMIT: f64 = 1e-7;
+/// Restarts at most.
+const MOST_RESTARTS: usize = 6;
+/// Starts by default for small problems with a wide term, and what counts as small.
+const WIDE_STARTS: usize = 3;
+const SMALL_EFFECTS: usize = 150;
 /// Attempts to leave a saddle or a wrong boundary before restarting.
 const ESCAPES: usize = 8;
 
@@ -41,13 +48,14 @@ pub fn optimize(
     };
     let mut trace = vec![];
     let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
-    // more starts when asked for, or when the certificate fails
-    for (index, size) in [0.5, 2.0, 0.1, 10.0].iter().enumerate() {
-        let wanted = index + 1 < control.starts || !best.certificate.passed();
+    // more starts when asked for, when the certificate fails, or where a small wide term makes several optima likely
+    let starts = control.starts.max(if is_small_and_wide(problem) { WIDE_STARTS } else { 1 });
+    for index in 1..=MOST_RESTARTS {
+        let wanted = index < starts || !best.certificate.passed();
         if !wanted || trace.len() >= control.max_evaluations {
             break;
         }
-        let restart = scaled_identity(problem, *size);
+        let restart = if index == 1 { scaled_identity(problem, 0.5) } else { scattered(problem, index as u64) };
         let other = from_start(&objective, &restart, control, Step::Restart, &mut trace)?;
         let slack = noise(problem, best.point.criterion).max(1e-9);
         let better = other.point.criterion < best.point.criterion - slack;
@@ -69,6 +77,29 @@ pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelEr
         Some(index) => Err(KernelError::Parameter { index, value: theta[index] }),
         None => Ok(()),
     }
+}
+
+/// A term of three or more columns on few levels: its likelihood often has more than one optimum, and starts are cheap.
+fn is_small_and_wide(problem: &Problem) -> bool {
+    let effects: usize = problem.blocks.factors.iter().map(|f| f.q * f.k).sum();
+    effects <= SMALL_EFFECTS && problem.widths.iter().any(|&k| k >= 3)
+}
+
+/// A start with correlations of either sign, the same for the same index.
+fn scattered(problem: &Problem, index: u64) -> Vec<f64> {
+    let mut state = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut uniform = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    covariance::coordinates(&problem.widths)
+        .iter()
+        .map(|c| {
+            let u = uniform();
+            // standard deviations from 0.1 to 2, loadings from -1 to 1
+            if c.row == c.col { 0.1 * 20f64.powf(u) } else { 2.0 * u - 1.0 }
+        })
+        .collect()
 }
 
 fn scaled_identity(problem: &Problem, size: f64) -> Vec<f64> {
@@ -111,54 +142,27 @@ fn from_start(
     }
 }
 
-/// Tries small singular values of T at exactly zero; keeps what does not raise the criterion. Returns the canonical point.
+/// Small singular values of T at exactly zero where that does not raise the criterion; returns the canonical point.
 pub fn snap(
     objective: &Objective,
     point: Point,
     control: &Control,
     trace: &mut Vec<TraceEntry>,
 ) -> Result<Point, KernelError> {
-    let widths = &objective.problem.widths;
     let slack = noise(objective.problem, point.criterion).max(1e-11);
+    if let Some(theta) = zeros(objective, &point, SNAP, slack, trace)? {
+        let free = active_coordinates(objective, &theta);
+        let budget = Control { max_evaluations: trace.len() + 25, ..*control };
+        return minimize(objective, &theta, &free, &budget, Step::Snap, trace);
+    }
+    // signs only: the criterion is even in each column, derivatives follow the signs
+    let widths = &objective.problem.widths;
     let mut roots = covariance::unpack(widths, &point.theta);
-    let mut snapped = false;
-    for term in 0..widths.len() {
-        let k = widths[term];
-        covariance::nonnegative_diagonal(k, &mut roots[term]);
-        let (_, s, _) = crate::dense::singular_values(k, k, &roots[term])?;
-        let limit = SNAP * s[0].max(1.0);
-        // the largest set of small directions first, then fewer
-        let mut thresholds: Vec<f64> = s.iter().copied().filter(|&v| v <= limit).collect();
-        thresholds.dedup();
-        for threshold in thresholds {
-            let (reduced, _) = covariance::reduce_rank(k, &roots[term], threshold)?;
-            let mut trial = roots.clone();
-            trial[term] = reduced;
-            let theta = covariance::pack(widths, &trial);
-            let value = objective.value(&theta)?;
-            let accepted = value <= point.criterion + slack;
-            trace.push(TraceEntry {
-                theta,
-                criterion: value,
-                gradient_norm: f64::NAN,
-                decrement: f64::NAN,
-                step: if accepted { Step::Snap } else { Step::Rejected },
-            });
-            if accepted {
-                roots = trial;
-                snapped = true;
-                break;
-            }
-        }
+    for (root, &k) in roots.iter_mut().zip(widths) {
+        covariance::nonnegative_diagonal(k, root);
     }
     let theta = covariance::pack(widths, &roots);
-    if !snapped {
-        // only signs changed: the criterion is even in each column, derivatives follow the signs
-        return if theta == point.theta { Ok(point) } else { objective.point(&theta) };
-    }
-    let free = active_coordinates(objective, &theta);
-    let budget = Control { max_evaluations: trace.len() + 25, ..*control };
-    minimize(objective, &theta, &free, &budget, Step::Snap, trace)
+    if theta == point.theta { Ok(point) } else { objective.point(&theta) }
 }
 
 /// One Newton step with the exact Hessian on the active face; kept when the criterion does not rise.

@@ -19,6 +19,9 @@ const DEPENDENT_TOLERANCE: f64 = 1e-11;
 /// A response whose residual is this small relative to itself is reproduced exactly.
 const PERFECT_FIT_TOLERANCE: f64 = 1e-14;
 
+/// Crossproducts of y are formed again when the fixed effects take all but this share of what varies within levels.
+const CANCELLATION: f64 = 1e-2;
+
 /// A grouping factor: level of each row.
 pub struct FactorInput<'a> {
     pub codes: &'a [i32],
@@ -225,7 +228,56 @@ impl Problem {
             blocks,
         };
         problem.accumulate(input);
+        if problem.recentre() {
+            problem.clear();
+            problem.accumulate(input);
+        }
         Ok(problem)
+    }
+
+    /// Where group effects dwarf the error, the least-squares coefficients are off by far more than the error, and what is
+    /// left of y within levels would cancel against the later correction. Then moves y to the within-level coefficients
+    /// and returns true: crossproducts must be formed again.
+    fn recentre(&mut self) -> bool {
+        let (p, width) = (self.n_fixed(), self.blocks.tail);
+        // within-level regression; columns that do not vary within levels keep their coefficient
+        let mut basis: Vec<usize> = vec![];
+        let mut l = vec![0.0; p * p];
+        for c in 0..p {
+            let mut candidate = basis.clone();
+            candidate.push(c);
+            let m = candidate.len();
+            let mut a: Vec<f64> =
+                (0..m * m).map(|h| self.tail[candidate[h % m] + candidate[h / m] * width]).collect();
+            let own = a[m * m - 1];
+            if own > 1e-10 && dense::cholesky_small(m, &mut a).is_ok() && a[m * m - 1].powi(2) > 1e-8 * own {
+                basis = candidate;
+                l = a;
+            }
+        }
+        let m = basis.len();
+        let mut step: Vec<f64> = basis.iter().map(|&c| self.tail[c + p * width]).collect();
+        dense::forward_small(m, &l, &mut step);
+        let explained = dense::dot(&step, &step);
+        let within = self.tail[p + p * width];
+        if m == 0 || within - explained > CANCELLATION * within {
+            return false;
+        }
+        dense::backward_small(m, &l, &mut step);
+        for (&c, s) in basis.iter().zip(&step) {
+            self.ls_coef[c] += s * self.y_scale;
+        }
+        true
+    }
+
+    fn clear(&mut self) {
+        for panels in &mut self.panels {
+            panels.diag.fill(0.0);
+            panels.panel.fill(0.0);
+        }
+        self.core = CoreMatrix::zeros(&self.blocks);
+        self.border.fill(0.0);
+        self.tail.fill(0.0);
     }
 
     /// Number of estimable fixed effects.
