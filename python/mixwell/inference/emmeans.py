@@ -1,0 +1,568 @@
+"""Estimated marginal means, their contrasts, and slopes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import combinations
+from math import gcd, lcm
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixwell.data.columns import Numbers
+from mixwell.data.frame import near
+from mixwell.data.output import NativeFrame, Origin, frame
+from mixwell.design.record import Design
+from mixwell.errors import DataError, MixwellError, ModelError
+from mixwell.fit.record import Fit
+from mixwell.formula.expression import Call, Node
+from mixwell.inference.adjust import adjusted_p, check_method, critical_values
+from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
+from mixwell.inference.degrees_of_freedom import TITLES, approximation
+from mixwell.inference.estimable import aliasing, estimable
+from mixwell.inference.grid import averaged, reference_grid
+
+FloatArray = NDArray[np.float64]
+
+CONTRASTS = ("pairwise", "trt.vs.ctrl", "poly", "eff", "consec")
+# What emmeans adjusts by unless told otherwise.
+DEFAULT_ADJUST = {"pairwise": "tukey", "trt.vs.ctrl": "dunnett", "eff": "fdr", "consec": "mvt"}
+# Steps of slopes, as part of the variable's range.
+STEP = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """The transformation of the response: ``name``, its inverse, and the inverse's derivative."""
+
+    name: str
+
+    def inverse(self, value: FloatArray) -> FloatArray:
+        """To the scale of the response."""
+        if self.name == "log":
+            return np.exp(value)
+        if self.name == "log2":
+            return np.exp2(value)
+        if self.name == "log10":
+            return np.asarray(10.0**value)
+        if self.name == "log1p":
+            return np.expm1(value)
+        return np.asarray(value**2)  # sqrt
+
+    def derivative(self, value: FloatArray) -> FloatArray:
+        """Of the inverse."""
+        if self.name == "sqrt":
+            return 2 * value
+        base = {"log2": np.log(2.0), "log10": np.log(10.0)}.get(self.name, 1.0)
+        return np.asarray(base * (np.exp(value) if self.name == "log1p" else self.inverse(value)))
+
+    @property
+    def makes_ratios(self) -> bool:
+        """Whether differences become ratios."""
+        return self.name in ("log", "log2", "log10")
+
+
+def response_transform(node: Node) -> Transform | None:
+    """The transformation that a response is written with, if it is one that can be undone here."""
+    if isinstance(node, Call) and len(node.arguments) == 1 and not node.keywords:
+        name = node.function.removeprefix("np.").removeprefix("numpy.")
+        if name in ("log", "log2", "log10", "log1p", "sqrt"):
+            return Transform(name)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Linear combinations of the fixed effects with labels: what frames and contrasts are made from.
+
+    Attributes
+    ----------
+    labels
+        Column -> m values that say which combination a row is.
+    by
+        Columns of ``labels`` that divide the rows into families.
+    rows
+        Shape (m, rank), over the estimable coefficients.
+    offset
+        Length m, added to the estimates.
+    known
+        Length m: whether the data determine the row.
+    """
+
+    labels: Mapping[str, Sequence[object]]
+    by: tuple[str, ...]
+    rows: FloatArray
+    offset: FloatArray
+    known: NDArray[np.bool_]
+
+    def families(self) -> list[NDArray[np.intp]]:
+        """Positions of the rows of each combination of the ``by`` columns, in order."""
+        keys = list(zip(*(self.labels[name] for name in self.by), strict=True)) if self.by else []
+        if not keys:
+            return [np.arange(len(self.rows))]
+        return [
+            np.array([i for i, key in enumerate(keys) if key == wanted]) for wanted in dict.fromkeys(keys)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What all tables of one call share: estimates, engine, and how results are shown.
+
+    Attributes
+    ----------
+    beta
+        The estimable coefficients.
+    method, ddf
+        Covariance and degrees of freedom, and the method's name.
+    level
+        Of the intervals.
+    transform
+        To undo in the tables; None shows the scale of the model.
+    origin
+        Kind of the frames.
+    notes
+        Sentences on what was averaged and how.
+    """
+
+    beta: FloatArray
+    method: Approximation
+    ddf: str
+    level: float
+    transform: Transform | None
+    origin: Origin
+    notes: tuple[str, ...]
+
+
+def _tests(basis: Basis, means: Means) -> RowTests:
+    """Tests of the rows; NaN where they are not estimable, zero contrasts included."""
+    m = len(means.rows)
+    columns = [np.full(m, np.nan) for _ in range(6)]
+    usable = means.known & means.rows.any(axis=1)
+    if usable.any():
+        at = row_tests(basis.method, basis.beta, means.rows[usable], -means.offset[usable])
+        found = (at.estimate - at.null, np.zeros(len(at.null)), at.std_error, at.df, at.statistic, at.p_value)
+        for column, values in zip(columns, found, strict=True):
+            column[usable] = values
+    return RowTests(*columns)
+
+
+def _shown(names: Sequence[object]) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EmMeans:
+    """Estimated marginal means (or slopes); ``frame`` is the table.
+
+    Attributes
+    ----------
+    means
+        The combinations of fixed effects behind the rows.
+    basis
+        What tables are made with.
+    factors
+        The columns that tell the means of a family apart.
+    """
+
+    means: Means
+    basis: Basis
+    factors: tuple[str, ...]
+
+    @property
+    def frame(self) -> NativeFrame:
+        """The variables, then ``estimate std_error df conf_low conf_high``.
+
+        A mean that the data do not determine (an empty cell) has no numbers; the notes name it.
+        """
+        tests = _tests(self.basis, self.means)
+        half = _quantiles(tests.df, self.basis.level) * tests.std_error
+        estimate, low, high = tests.estimate, tests.estimate - half, tests.estimate + half
+        std_error = tests.std_error
+        if self.basis.transform is not None:
+            transform = self.basis.transform
+            std_error = np.abs(transform.derivative(estimate)) * std_error
+            estimate, low, high = map(transform.inverse, (estimate, low, high))
+        return frame(
+            self.basis.origin,
+            {
+                **{name: list(values) for name, values in self.means.labels.items()},
+                "estimate": estimate,
+                "std_error": std_error,
+                "df": tests.df,
+                "conf_low": low,
+                "conf_high": high,
+            },
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was averaged over, the degrees of freedom, and which rows are not estimable."""
+        lost = np.flatnonzero(~self.means.known)
+        if not len(lost):
+            return self.basis.notes
+        cells = [_shown([values[i] for values in self.means.labels.values()]) for i in lost[:5]]
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        return (
+            *self.basis.notes,
+            f"Not estimable, since the data have no such combination: {'; '.join(cells)}{more}.",
+        )
+
+    def contrast(
+        self,
+        method: str | Mapping[str, ArrayLike] = "pairwise",
+        adjust: str | None = "default",
+        by: str | Sequence[str] | None = None,
+        ref: int | str = 0,
+    ) -> Contrasts:
+        """Compare the means, within each combination of the ``by`` variables.
+
+        Parameters
+        ----------
+        method
+            ``"pairwise"``; ``"trt.vs.ctrl"``: each with the reference; ``"consec"``: each with the one
+            before; ``"eff"``: each with their average; ``"poly"``: orthogonal polynomials over equal steps;
+            or name -> weights, one for each mean.
+        adjust
+            P-values and intervals for a family of comparisons: ``"tukey"`` (pairs), ``"dunnett"`` and
+            ``"mvt"`` (multivariate t), ``"sidak"``, ``"bonferroni"``, ``"holm"``, ``"fdr"`` (Benjamini &
+            Hochberg), None. By default as R's emmeans: Tukey for pairs, Dunnett for references, mvt for
+            consecutive ones, fdr for effects, else none. Holm and fdr have Bonferroni's intervals.
+        by
+            Compare within these variables instead of those given to ``emmeans``.
+        ref
+            For ``"trt.vs.ctrl"``: label or position of the reference.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("score ~ Machine + (1 | Worker)", mw.datasets.load_machines())
+        >>> fit.emmeans("Machine").contrast("trt.vs.ctrl").frame.iloc[:, :4].round(3)
+          contrast  estimate  std_error    df
+        0    B - A     7.967      1.054  46.0
+        1    C - A    13.917      1.054  46.0
+        """
+        means = self.means
+        factors = self.factors
+        if by is not None:
+            chosen = _listed(by)
+            for name in chosen:
+                if name not in means.labels:
+                    raise DataError(f"by: {name!r} is not among the means{near(name, means.labels)}")
+            factors = tuple(name for name in means.labels if name not in chosen)
+            means = replace(means, by=chosen)
+        name = method if isinstance(method, str) else "custom"
+        wanted = DEFAULT_ADJUST.get(name) if adjust == "default" else adjust
+        check_method(wanted, pairwise=name == "pairwise")
+        texts: list[str] = []
+        rows: list[FloatArray] = []
+        offsets: list[float] = []
+        known: list[bool] = []
+        labels: dict[str, list[object]] = {by_name: [] for by_name in means.by}
+        ratio = self.basis.transform is not None and self.basis.transform.makes_ratios
+        sizes: list[int] = []
+        for family in means.families():
+            names = [" ".join(str(means.labels[f][i]) for f in factors) for i in family]
+            for text, weights in contrast_weights(method, names, ref, ratio=ratio):
+                texts.append(text)
+                rows.append(weights @ means.rows[family])
+                offsets.append(float(weights @ means.offset[family]))
+                known.append(bool(means.known[family][weights != 0].all()))
+                sizes.append(len(family))
+                for by_name in means.by:
+                    labels[by_name].append(means.labels[by_name][family[0]])
+        contrasts = Means(
+            {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(known)
+        )
+        basis = self.basis
+        if basis.transform is not None and not basis.transform.makes_ratios:
+            # Differences of square roots cannot be carried back.
+            basis = replace(
+                basis,
+                transform=None,
+                notes=(*basis.notes, f"Contrasts are on the {basis.transform.name} scale."),
+            )
+        return Contrasts(contrasts, basis, wanted, tuple(sizes))
+
+    def __repr__(self) -> str:
+        return "\n".join([str(self.frame), "", *self.notes])
+
+
+def _quantiles(df: FloatArray, level: float) -> FloatArray:
+    return np.where(np.isnan(df), np.nan, t_quantile(level, np.where(np.isnan(df), 1.0, df)))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Contrasts:
+    """Comparisons of marginal means; ``frame`` is the table.
+
+    Attributes
+    ----------
+    means
+        The contrasts as combinations of the fixed effects.
+    basis
+        What tables are made with.
+    adjust
+        How p-values and intervals allow for several comparisons.
+    sizes
+        For each contrast, how many means its family compares.
+    """
+
+    means: Means
+    basis: Basis
+    adjust: str | None
+    sizes: tuple[int, ...]
+
+    @property
+    def frame(self) -> NativeFrame:
+        """``contrast``, the by variables, ``estimate std_error df statistic p_value conf_low conf_high``.
+
+        With a log response undone, estimates are ratios, tested on the log scale.
+        """
+        tests = _tests(self.basis, self.means)
+        p_value, critical = np.full(len(self.sizes), np.nan), np.full(len(self.sizes), np.nan)
+        for family in self.means.families():
+            at = family[~np.isnan(tests.df[family])]
+            if not len(at):
+                continue
+            rows = self.means.rows[at]
+            covariance = rows @ self.basis.method.vcov @ rows.T
+            correlation = covariance / np.outer(tests.std_error[at], tests.std_error[at])
+            n_means = self.sizes[int(family[0])]
+            p_value[at] = adjusted_p(self.adjust, tests.statistic[at], tests.df[at], correlation, n_means)
+            critical[at] = critical_values(self.adjust, self.basis.level, tests.df[at], correlation, n_means)
+        half = critical * tests.std_error
+        estimate, low, high = tests.estimate, tests.estimate - half, tests.estimate + half
+        std_error = tests.std_error
+        if self.basis.transform is not None:
+            transform = self.basis.transform
+            std_error = np.abs(transform.derivative(estimate)) * std_error
+            estimate, low, high = map(transform.inverse, (estimate, low, high))
+        return frame(
+            self.basis.origin,
+            {
+                **{name: list(values) for name, values in self.means.labels.items()},
+                "estimate": estimate,
+                "std_error": std_error,
+                "df": tests.df,
+                "statistic": tests.statistic,
+                "p_value": p_value,
+                "conf_low": low,
+                "conf_high": high,
+            },
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Degrees of freedom, averaging and adjustment, in sentences."""
+        if self.adjust is None:
+            return self.basis.notes
+        return (*self.basis.notes, f"P-values and intervals adjusted by the {self.adjust} method.")
+
+    def __repr__(self) -> str:
+        return "\n".join([str(self.frame), "", *self.notes])
+
+
+# ---- weights of contrasts
+
+
+def contrast_weights(
+    method: str | Mapping[str, ArrayLike], names: Sequence[str], ref: int | str = 0, *, ratio: bool = False
+) -> list[tuple[str, FloatArray]]:
+    """Names and weights of a family of contrasts among means.
+
+    Raises
+    ------
+    MixwellError
+        When there is no such family, or weights do not match the means.
+
+    Examples
+    --------
+    >>> [(name, w.tolist()) for name, w in contrast_weights("consec", ["a", "b", "c"])]
+    [('b - a', [-1.0, 1.0, 0.0]), ('c - b', [0.0, -1.0, 1.0])]
+    """
+    n = len(names)
+    unit = np.eye(n)
+    sign = " / " if ratio else " - "
+    if not isinstance(method, str):
+        found = []
+        for name, given in method.items():
+            weights = np.asarray(given, dtype=np.float64)
+            if weights.shape != (n,) or not np.isfinite(weights).all():
+                raise MixwellError(
+                    f"The contrast {name!r} has shape {weights.shape}; it needs a number for each of the "
+                    f"{n} means: {', '.join(names)}."
+                )
+            found.append((str(name), weights))
+        return found
+    if method not in CONTRASTS:
+        raise MixwellError(
+            f"There is no contrast {method!r}; there are {', '.join(map(repr, CONTRASTS))}, "
+            "or a dict of weights."
+        )
+    if n < 2:
+        raise MixwellError(f"There is only one mean, {names[0]!r}: nothing to compare.")
+    if method == "pairwise":
+        return [(names[i] + sign + names[j], unit[i] - unit[j]) for i, j in combinations(range(n), 2)]
+    if method == "consec":
+        return [(names[i + 1] + sign + names[i], unit[i + 1] - unit[i]) for i in range(n - 1)]
+    if method == "trt.vs.ctrl":
+        if isinstance(ref, str):
+            if ref not in names:
+                raise MixwellError(f"ref={ref!r} is not among the means{near(ref, names)}")
+            ref = names.index(ref)
+        if not -n <= ref < n:
+            raise MixwellError(f"ref={ref} does not exist; there are {n} means, 0 is the first.")
+        ref %= n
+        return [(names[i] + sign + names[ref], unit[i] - unit[ref]) for i in range(n) if i != ref]
+    if method == "eff":
+        return [(f"{names[i]} effect", unit[i] - 1 / n) for i in range(n)]
+    titles = ("linear", "quadratic", "cubic", "quartic")
+    return [
+        (titles[d - 1] if d <= len(titles) else f"degree {d}", polynomial(n, d)) for d in range(1, min(n, 7))
+    ]
+
+
+def _dot(a: list[Fraction], b: list[Fraction]) -> Fraction:
+    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
+
+
+def polynomial(n: int, degree: int) -> FloatArray:
+    """Orthogonal polynomial over n equal steps, in the smallest whole numbers.
+
+    >>> polynomial(4, 1).tolist(), polynomial(5, 3).tolist()
+    ([-3.0, -1.0, 1.0, 3.0], [-1.0, 2.0, 0.0, -2.0, 1.0])
+    """
+    basis: list[list[Fraction]] = []
+    for d in range(degree + 1):
+        column = [Fraction(i) ** d for i in range(n)]
+        for earlier in basis:
+            share = _dot(column, earlier) / _dot(earlier, earlier)
+            column = [a - share * b for a, b in zip(column, earlier, strict=True)]
+        basis.append(column)
+    scale = lcm(*(value.denominator for value in basis[-1]))
+    whole = [int(value * scale) for value in basis[-1]]
+    common = gcd(*whole)
+    return np.array([value // common for value in whole], dtype=np.float64)
+
+
+# ---- means and slopes
+
+
+def _listed(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names as given: a list, or text like ``"a * b"``."""
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return tuple(name.strip(" `") for name in re.split(r"[*:+]", given) if name.strip(" `"))
+    return tuple(given)
+
+
+def _specs(
+    specs: str | Sequence[str], by: str | Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Variables asked for and variables to divide by, also from ``"~ a * b | c"``."""
+    if isinstance(specs, str) and "|" in specs:
+        specs, _, bar = specs.partition("|")
+        by = (*_listed(by), *_listed(bar))
+    factors = _listed(specs.lstrip("~ ") if isinstance(specs, str) else specs)
+    divide = _listed(by)
+    if not factors:
+        raise MixwellError("Marginal means of what? Give the name of a variable of the fixed part.")
+    return tuple(name for name in factors if name not in divide), divide
+
+
+def _means(
+    design: Design,
+    fit: Fit,
+    factors: tuple[str, ...],
+    by: tuple[str, ...],
+    at: Mapping[str, object] | None,
+    weights: str,
+    slope_of: str | None,
+) -> tuple[Means, tuple[str, ...]]:
+    """The rows, and the variables averaged over."""
+    grid = reference_grid(design, at)
+    # The first factor varies fastest, the by variables slowest.
+    kept = tuple(grid.position(name) for name in (*by[::-1], *factors[::-1]))
+    if len(set(kept)) < len(kept):
+        raise MixwellError(f"A variable is named twice in {_shown((*factors, *by))}.")
+    if slope_of is None:
+        rows, offset = averaged(grid, kept, weights)
+    else:
+        position = grid.position(slope_of)
+        column = design.variables[slope_of]
+        if not isinstance(column, Numbers) or position in kept:
+            raise DataError(
+                f"Slopes are along a numeric variable that is not among the factors, not {slope_of!r}."
+            )
+        values = column.floats()
+        step = STEP * float(values.max() - values.min())
+        ends = [
+            averaged(reference_grid(design, at, (slope_of, sign * step)), kept, weights) for sign in (1, -1)
+        ]
+        rows, offset = ((up - down) / (2 * step) for up, down in zip(*ends, strict=True))
+        rows[np.abs(rows) < 1e-9 * np.abs(rows).max(initial=0.0)] = 0
+    null_space = aliasing(design.x, fit.kept)
+    known = estimable(rows, null_space) if null_space.shape[1] else np.ones(len(rows), dtype=np.bool_)
+    sizes = [len(grid.axes[i].texts) for i in kept]
+    index = np.indices(sizes).reshape(len(sizes), -1)
+    table = {
+        grid.axes[i].name: [grid.axes[i].values[j] for j in positions]
+        for i, positions in zip(kept, index, strict=True)
+    }
+    labels = {name: table[name] for name in (*factors, *by)}
+    over = tuple(
+        axis.name
+        for i, axis in enumerate(grid.axes)
+        if i not in kept and axis.averaged and len(axis.texts) > 1
+    )
+    return Means(labels, by, rows[:, fit.kept], offset, known), over
+
+
+def emmeans(
+    design: Design,
+    fit: Fit,
+    origin: Origin,
+    specs: str | Sequence[str],
+    *,
+    by: str | Sequence[str] | None = None,
+    at: Mapping[str, object] | None = None,
+    weights: str = "equal",
+    ddf: str = "satterthwaite",
+    level: float = 0.95,
+    type_: str = "link",
+    slope_of: str | None = None,
+) -> EmMeans:
+    """Marginal means over the reference grid, or slopes along ``slope_of``.
+
+    See :meth:`mixwell.models.LmerResult.emmeans`.
+    """
+    check_level(level)
+    if type_ not in ("link", "response"):
+        raise MixwellError(f"type is 'link' (the scale of the model) or 'response', not {type_!r}.")
+    factors, divide = _specs(specs, by)
+    means, over = _means(design, fit, factors, divide, at, weights, slope_of)
+    recipe = design.recipe
+    if recipe is None:
+        raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
+    transform = response_transform(recipe.formula.response.expression)
+    if slope_of is not None and type_ == "response":
+        raise MixwellError("Slopes are on the scale of the model; type must be 'link'.")
+    notes = [f"Averaged over the levels of {', '.join(over)}."] if over else []
+    notes.append(f"Degrees of freedom: {TITLES.get(ddf, ddf)}.")
+    if transform is not None and type_ == "link":
+        notes.append(f"Results are on the {transform.name} scale of the response.")
+    basis = Basis(
+        beta=fit.beta,
+        method=approximation(design, fit, ddf),
+        ddf=ddf,
+        level=level,
+        transform=transform if type_ == "response" else None,
+        origin=Origin(origin.kind, None),
+        notes=tuple(notes),
+    )
+    return EmMeans(means, basis, factors)
