@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,6 @@ from mixwell.data.output import (
     NativeFrame,
     NativeVector,
     Origin,
-    frame,
     output_kind,
     row_frame,
     row_vector,
@@ -40,6 +39,7 @@ from mixwell.inference.anova import anova as anova_of
 from mixwell.inference.contrast import RowTests, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation
 from mixwell.inference.hypothesis import all_test, each_test, read_hypothesis
+from mixwell.inference.parameters import check_names, interval_frame
 from mixwell.lazy import lazy_module
 from mixwell.predict import predict_new, predict_rows
 from mixwell.report import convergence, frames
@@ -49,16 +49,26 @@ from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
+    from mixwell.inference import emmeans as marginal_means
+    from mixwell.diagnostics import access
     from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
     from mixwell.diagnostics.residuals import ResidualKind
+    from mixwell.inference import bootstrap as resampling
     from mixwell.inference import icc_r2, lrt, vif
+    from mixwell.inference import profile as profiling
+    from mixwell.plots import accessor as pictures
 else:
+    pictures = lazy_module("mixwell.plots.accessor")
+    access = lazy_module("mixwell.diagnostics.access")
     deletion = lazy_module("mixwell.diagnostics.influence")
     residual_kinds = lazy_module("mixwell.diagnostics.residuals")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     vif = lazy_module("mixwell.inference.vif")
     lrt = lazy_module("mixwell.inference.lrt")
+    marginal_means = lazy_module("mixwell.inference.emmeans")
+    profiling = lazy_module("mixwell.inference.profile")
+    resampling = lazy_module("mixwell.inference.bootstrap")
 
 FloatArray = NDArray[np.float64]
 
@@ -143,17 +153,39 @@ class LmerResult:
         return self._labelled(self._coefficient_tests("satterthwaite").p_value, "p_value")
 
     def conf_int(
-        self, level: float = 0.95, method: Literal["wald"] = "wald", ddf: Ddf = "satterthwaite"
+        self,
+        level: float = 0.95,
+        method: Literal["wald", "profile", "bootstrap"] = "wald",
+        ddf: Ddf = "satterthwaite",
+        parameters: str | Sequence[str] | None = None,
+        n: int = 1000,
+        type: Literal["percentile", "basic", "bca"] = "percentile",
+        seed: Seed = None,
     ) -> NativeFrame:
-        """Confidence intervals of the fixed effects.
+        """Confidence intervals.
 
-        ``"wald"``: estimate -+ t quantile x standard error, with the degrees of freedom (and, for
-        Kenward-Roger, the standard errors) of the method ``ddf``, see :meth:`test`.
+        Parameters
+        ----------
+        level
+            Their confidence level.
+        method
+            ``"wald"``: of the fixed effects, estimate -+ t quantile x standard error, with the degrees of
+            freedom (and, for Kenward-Roger, the standard errors) of the method ``ddf``, see :meth:`test`.
+            ``"profile"``: of all parameters, where the profile likelihood (ML, as lme4) crosses the quantile
+            of chi-square; an end at a boundary, 0 or -1 and 1, is not excluded by the data. ``"bootstrap"``:
+            of all parameters, see :meth:`bootstrap`.
+        ddf
+            For ``"wald"``.
+        parameters
+            Names of the parameters wanted, for ``"profile"`` and ``"bootstrap"``: ``"sd_Days|Subject"``,
+            ``"cor_Days.(Intercept)|Subject"``, ``"sigma"``, or a fixed effect; None for all.
+        n, type, seed
+            Draws, type of interval and seed, for ``"bootstrap"``.
 
         Returns
         -------
         frame
-            One row per effect, columns ``conf_low conf_high``.
+            One row per parameter, columns ``conf_low conf_high``.
 
         Examples
         --------
@@ -161,15 +193,106 @@ class LmerResult:
         >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
         >>> fit.conf_int().loc["Days"].round(3).tolist()
         [7.206, 13.729]
+        >>> fit.conf_int(method="profile").round(2)
+                                      conf_low  conf_high
+        sd_(Intercept)|Subject           14.38      37.72
+        cor_Days.(Intercept)|Subject     -0.48       0.69
+        sd_Days|Subject                   3.80       8.75
+        sigma                            22.90      28.86
+        (Intercept)                     237.68     265.13
+        Days                              7.36      13.58
         """
-        if method != "wald":
-            raise MixwellError(f"conf_int(method={method!r}) does not exist; the method is 'wald'.")
-        low, high = self._coefficient_tests(ddf).interval(level)
-        names = quantities.kept_names(self.design, self.fit)
-        columns = {"conf_low": low, "conf_high": high}
-        if self._origin.kind == "polars":
-            return frame(self._origin, columns, labels=("term", list(names)))
-        return pd.DataFrame(columns, index=list(names))
+        if method == "wald":
+            low, high = self._coefficient_tests(ddf).interval(level)
+            names = list(quantities.kept_names(self.design, self.fit))
+            return interval_frame(self._origin, names, list(zip(low, high, strict=True)))
+        if method == "profile":
+            rows = profiling.intervals(
+                self.design, self.fit, level=level, parameters=parameters, control=self.control
+            )
+            return interval_frame(self._origin, [row[0] for row in rows], [row[1:] for row in rows])
+        if method != "bootstrap":
+            raise MixwellError(
+                f"conf_int(method={method!r}) does not exist; there are 'wald', 'profile', 'bootstrap'."
+            )
+        boot = self.bootstrap(n, seed=seed, ci=type)
+        wanted = check_names(parameters, boot.names)
+        ends = [end for name, end in zip(boot.names, boot.interval(level), strict=True) if name in wanted]
+        return interval_frame(self._origin, [name for name in boot.names if name in wanted], ends)
+
+    def profile(
+        self, level: float = 0.99, parameters: str | Sequence[str] | None = None
+    ) -> profiling.Profile:
+        """Profile likelihood of every parameter, or of those named.
+
+        The likelihood is that of ML, also for a REML fit, as in lme4. ``profile["sigma"]`` is one curve, with
+        ``values`` and ``zeta``; ``profile.frame`` holds all points, ``profile.conf_int(level)`` intervals.
+
+        Parameters
+        ----------
+        level
+            The curves reach the ends of intervals of this level.
+        parameters
+            As in :meth:`conf_int`.
+        """
+        return profiling.profile(
+            self.design, self.fit, self._origin, level=level, parameters=parameters, control=self.control
+        )
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        statistic: Callable[[LmerResult], object] | None = None,
+        kind: Literal["parametric", "residual", "cases"] = "parametric",
+        groups: str | None = None,
+        seed: Seed = None,
+        ci: Literal["percentile", "basic", "bca"] = "percentile",
+        progress: bool = True,
+    ) -> resampling.Bootstrap:
+        """Refit the model to many drawn data sets.
+
+        Parameters
+        ----------
+        n
+            Number of draws.
+        statistic
+            A function of a result that returns a number, an array, a dict or a Series; None collects all
+            parameters (standard deviations, correlations, sigma, fixed effects), which is fastest.
+        kind
+            ``"parametric"``: new random effects and errors from the estimated distributions. ``"residual"``:
+            conditional modes and residuals, brought to the estimated variances, drawn with replacement.
+            ``"cases"``: whole groups drawn with replacement.
+        groups
+            The factor whose levels are drawn (``"cases"``) or left out one at a time (``ci="bca"``); by
+            default the one that all others are nested in.
+        seed
+            A whole number for reproducible draws, whatever the number of threads.
+        ci
+            Type of the intervals; ``"bca"`` adds a refit per group.
+        progress
+            Show a bar when it takes longer than two seconds. Ctrl-C keeps what is done so far.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+        >>> fit.bootstrap(100, statistic=lambda f: f.icc().adjusted, seed=1)
+        <Bootstrap: 100 parametric draws of 1 elements>
+        """
+        wrapped = None if statistic is None else lambda d, f: statistic(LmerResult(d, f, self.control))
+        return resampling.bootstrap(
+            self.design,
+            self.fit,
+            self._origin,
+            n=n,
+            statistic=wrapped,
+            kind=kind,
+            groups=groups,
+            seed=seed,
+            ci=ci,
+            progress=progress,
+            control=self.control,
+        )
 
     def test(
         self,
@@ -257,6 +380,108 @@ class LmerResult:
         2  recipe:temperature      10   1.0062   0.4393
         """
         return frames.anova_table(anova_of(self.design, self.fit, type, ddf), self._origin)
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, object] | None = None,
+        weights: Literal["equal", "proportional", "outer", "cells", "flat"] = "equal",
+        ddf: Ddf = "satterthwaite",
+        level: float = 0.95,
+        type: Literal["link", "response"] = "link",
+    ) -> marginal_means.EmMeans:
+        """Estimated marginal means, as R's emmeans.
+
+        Means over the reference grid: covariates at their means, all combinations of factor levels; factors
+        not asked for are averaged over.
+
+        Parameters
+        ----------
+        specs
+            The variables whose means are wanted: a name, a list, or text like ``"a * b"`` or ``"a | b"``.
+        by
+            Variables within whose levels means are compared (simple effects).
+        at
+            Other values for the grid: ``{"age": [10, 14], "sex": "Male"}``.
+        weights
+            How factors are averaged over: all levels alike, or ``"proportional"`` to the frequencies of their
+            combinations, ``"outer"`` (products of frequencies), ``"cells"``, ``"flat"``.
+        ddf
+            Degrees of freedom, see :meth:`test`.
+        level
+            Of the intervals.
+        type
+            ``"response"`` undoes a log, log2, log10, log1p or square-root transformation of the response:
+            estimates and intervals are carried back, contrasts of logs become ratios.
+
+        Returns
+        -------
+        EmMeans
+            ``.frame`` is the table, ``.contrast()`` compares.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("score ~ Machine + (1 | Worker)", mw.datasets.load_machines())
+        >>> means = fit.emmeans("Machine")
+        >>> means.frame.round(2)
+          Machine  estimate  std_error    df  conf_low  conf_high
+        0       A     52.36       2.23  5.83     46.86      57.85
+        1       B     60.32       2.23  5.83     54.83      65.82
+        2       C     66.27       2.23  5.83     60.78      71.77
+        >>> means.contrast("pairwise").frame[["contrast", "estimate", "p_value"]].round(4)
+          contrast  estimate  p_value
+        0    A - B   -7.9667      0.0
+        1    A - C  -13.9167      0.0
+        2    B - C   -5.9500      0.0
+        """
+        return marginal_means.emmeans(
+            self.design,
+            self.fit,
+            self._origin,
+            specs,
+            by=by,
+            at=at,
+            weights=weights,
+            ddf=ddf,
+            level=level,
+            type_=type,
+        )
+
+    def emtrends(
+        self,
+        var: str,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, object] | None = None,
+        weights: Literal["equal", "proportional", "outer", "cells", "flat"] = "equal",
+        ddf: Ddf = "satterthwaite",
+        level: float = 0.95,
+    ) -> marginal_means.EmMeans:
+        """Slopes of the mean along a numeric variable, for each level of factors; else as :meth:`emmeans`.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("distance ~ age * Sex + (age | Subject)", mw.datasets.load_orthodont())
+        >>> fit.emtrends("age", "Sex").frame.iloc[:, :4].round(3)
+              Sex  estimate  std_error    df
+        0    Male     0.784      0.086  25.0
+        1  Female     0.480      0.104  25.0
+        """
+        return marginal_means.emmeans(
+            self.design,
+            self.fit,
+            self._origin,
+            specs,
+            by=by,
+            at=at,
+            weights=weights,
+            ddf=ddf,
+            level=level,
+            slope_of=var,
+        )
 
     # ---- the fit as a whole
 
@@ -604,6 +829,11 @@ class LmerResult:
 
     # ---- diagnostics
 
+    @property
+    def diagnostics(self) -> access.Diagnostics:
+        """Tests of the assumptions, one method each: ``fit.diagnostics.white()``."""
+        return access.Diagnostics(self.design, self.fit, self._origin)
+
     def leverages(self) -> NativeFrame:
         """Leverages of the rows used: ``fixed random total``.
 
@@ -661,6 +891,24 @@ class LmerResult:
         return deletion.influence(
             self.design, self.fit, self._origin, by=by, refit=refit, control=self.control
         )
+
+    # ---- pictures
+
+    @property
+    def plot(self) -> pictures.FitPlots:
+        """Pictures of the fit: ``fit.plot.residuals()``, ``fit.plot.trajectories()``, ``fit.plot.check()``.
+
+        Each returns matplotlib Axes and takes ``ax=``; ``fit.plot(labels={"Reaction": "Reaction time (ms)"})``
+        names variables with their units, ``fit.plot(lang="zh")`` labels in Chinese.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> "shrinkage" in dir(fit.plot)
+        True
+        """
+        return pictures.FitPlots(self.design, self.fit, self.control)
 
     # ---- telling
 

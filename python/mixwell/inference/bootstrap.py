@@ -1,0 +1,413 @@
+"""Bootstrap of a fit: parametric, from its own residuals, or of whole groups."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from mixwell import kernel
+from mixwell.data.output import NativeFrame, Origin, frame
+from mixwell.design.record import Design, GroupingFactor
+from mixwell.design.subset import subset
+from mixwell.errors import DataError, MixwellError, MixwellWarning
+from mixwell.fit import quantities
+from mixwell.fit.control import Control
+from mixwell.fit.record import Fit
+from mixwell.fit.solve import solve
+from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
+from mixwell.inference.refits import in_portions
+from mixwell.simulate import Seed, simulate
+
+FloatArray = NDArray[np.float64]
+Kind = Literal["parametric", "residual", "cases"]
+Interval = Literal["percentile", "basic", "bca"]
+KINDS = ("parametric", "residual", "cases")
+INTERVALS = ("percentile", "basic", "bca")
+
+Statistic = Callable[[Design, Fit], object]
+Responses = Callable[[int], FloatArray]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Bootstrap:
+    """Draws of a statistic.
+
+    Attributes
+    ----------
+    names
+        Its s elements.
+    estimate
+        Length s, of the fit itself.
+    draws
+        Shape (draws, s); NaN where an element is not defined, as a correlation with a variance of zero.
+    jackknife
+        Shape (groups, s), the statistic with one group left out; None unless made for BCa intervals.
+    kind, n_asked, n_failed
+        How the draws were made, how many were asked for, and how many refits failed and are left out.
+    ci
+        Type of the intervals.
+    origin
+        The kind of frames.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+    >>> boot = fit.bootstrap(200, seed=1)
+    >>> boot.draws.shape, boot.names
+    ((200, 3), ('sd_(Intercept)|Batch', 'sigma', '(Intercept)'))
+    """
+
+    names: tuple[str, ...]
+    estimate: FloatArray
+    draws: FloatArray
+    jackknife: FloatArray | None
+    kind: str
+    n_asked: int
+    n_failed: int
+    ci: Interval
+    origin: Origin
+
+    @property
+    def std_error(self) -> FloatArray:
+        """Standard deviation of the draws, length s."""
+        out: FloatArray = np.nanstd(self.draws, axis=0, ddof=1)
+        return out
+
+    @property
+    def bias(self) -> FloatArray:
+        """Mean of the draws minus the estimate, length s."""
+        out: FloatArray = np.nanmean(self.draws, axis=0) - self.estimate
+        return out
+
+    def interval(self, level: float = 0.95, type: Interval | None = None) -> list[tuple[float, float]]:
+        """(low, high) of each element.
+
+        ``"percentile"``: quantiles of the draws. ``"basic"``: twice the estimate minus the opposite
+        quantiles. ``"bca"``: quantiles shifted for bias and acceleration (Efron 1987), the acceleration from
+        leaving out one group at a time.
+        """
+        kind = self.ci if type is None else type
+        _check("type", kind, INTERVALS)
+        normal_quantile(level)
+        out = []
+        for j, estimate in enumerate(self.estimate):
+            draws = self.draws[:, j]
+            draws = draws[np.isfinite(draws)]
+            if len(draws) < 2:
+                raise MixwellError(f"{self.names[j]!r} is defined in {len(draws)} draws only; ask for more.")
+            tails = np.array([(1 - level) / 2, (1 + level) / 2])
+            if kind == "bca":
+                tails = self._bca_tails(j, draws, float(estimate), tails)
+            low, high = np.quantile(draws, tails, method="weibull")
+            if kind == "basic":
+                low, high = 2 * estimate - high, 2 * estimate - low
+            out.append((float(low), float(high)))
+        return out
+
+    def _bca_tails(self, j: int, draws: FloatArray, estimate: float, tails: FloatArray) -> FloatArray:
+        """Levels of the BCa quantiles (Efron 1987), with the acceleration by the jackknife."""
+        if self.jackknife is None:
+            raise MixwellError('BCa intervals need the jackknife: make the bootstrap with ci="bca".')
+        below = (np.sum(draws < estimate) + 0.5 * np.sum(draws == estimate)) / len(draws)
+        if not 0 < below < 1:
+            raise MixwellError(
+                f"all draws of {self.names[j]!r} lie on one side of the estimate, so that BCa intervals are "
+                'not defined; use type="percentile" or "basic".'
+            )
+        shift = ndtri(below)
+        left_out = self.jackknife[:, j]
+        left_out = left_out[np.isfinite(left_out)]
+        deviation = left_out.mean() - left_out
+        spread = np.sum(deviation**2)
+        acceleration = np.sum(deviation**3) / (6 * spread**1.5) if spread > 0 else 0.0
+        moved = shift + ndtri(tails)
+        out: FloatArray = ndtr(shift + moved / (1 - acceleration * moved))
+        return out
+
+    def conf_int(self, level: float = 0.95, type: Interval | None = None) -> NativeFrame:
+        """Intervals as a frame, ``conf_low conf_high``; see :meth:`interval`."""
+        return interval_frame(self.origin, self.names, self.interval(level, type))
+
+    @property
+    def frame(self) -> NativeFrame:
+        """One row per element: ``term estimate bias std_error conf_low conf_high`` (95 %)."""
+        ends = np.array(self.interval())
+        return frame(
+            self.origin,
+            {
+                "term": list(self.names),
+                "estimate": self.estimate.copy(),
+                "bias": self.bias,
+                "std_error": self.std_error,
+                "conf_low": ends[:, 0],
+                "conf_high": ends[:, 1],
+            },
+        )
+
+    @property
+    def samples(self) -> NativeFrame:
+        """All draws, one row each."""
+        return frame(self.origin, {name: self.draws[:, j].copy() for j, name in enumerate(self.names)})
+
+    def __repr__(self) -> str:
+        failed = f", {self.n_failed} failed" if self.n_failed else ""
+        return f"<Bootstrap: {len(self.draws)} {self.kind} draws of {len(self.names)} elements{failed}>"
+
+
+def _check(label: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        raise DataError(f"{label}={value!r} does not exist; there are {', '.join(map(repr, known))}.")
+
+
+def bootstrap(
+    design: Design,
+    fit: Fit,
+    at: Origin,
+    *,
+    n: int,
+    statistic: Statistic | None,
+    kind: Kind,
+    groups: str | None,
+    seed: Seed,
+    ci: Interval,
+    progress: bool,
+    control: Control | None,
+) -> Bootstrap:
+    """Draw, refit, collect. See :meth:`mixwell.LmerResult.bootstrap`."""
+    _check("kind", kind, KINDS)
+    _check("ci", ci, INTERVALS)
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
+        raise DataError(f"n, the number of draws, must be a whole number of at least 2, not {n!r}.")
+    names, estimate, measure = _measure(design, fit, statistic)
+    rng = np.random.default_rng(seed)
+    factor = _resampled_factor(design, groups) if kind == "cases" or ci == "bca" else 0
+
+    failure = np.full(len(names), np.inf)
+
+    def row(part: Design) -> FloatArray:
+        try:
+            found = solve(part, reml=fit.reml, start=fit.theta, control=control)
+            return measure(part, found) if np.array_equal(found.kept, fit.kept) else failure
+        except MixwellError:
+            return failure
+
+    if kind == "cases":
+        draw_groups = _group_sampler(design, factor, rng)
+
+        def work(start: int, stop: int) -> FloatArray:
+            return np.array([row(draw_groups()) for _ in range(start, stop)])
+    else:
+        responses = _parametric(design, fit, rng) if kind == "parametric" else _residual(design, fit, rng)
+
+        def work(start: int, stop: int) -> FloatArray:
+            drawn = responses(stop - start)
+            if statistic is not None:
+                return np.array([row(replace(design, y=np.ascontiguousarray(y))) for y in drawn.T])
+            found = kernel.refit_many(design, drawn, fit.theta, reml=fit.reml)
+            out = parameter_values(design, found.theta, found.sigma, found.beta)
+            out[~np.isfinite(found.criterion)] = np.inf
+            return out
+
+    draws = in_portions(n, work, f"Bootstrap ({kind})", progress=progress)
+    failed = np.isinf(draws).any(axis=1)
+    if failed.all():
+        raise MixwellError("every refit of the bootstrap failed; look at one draw with fit.refit(...)")
+    if failed.mean() > 0.05:
+        warnings.warn(
+            f"{int(failed.sum())} of {len(draws)} refits of the bootstrap failed and are left out.",
+            MixwellWarning,
+            stacklevel=3,
+        )
+    jackknife = None
+    if ci == "bca":
+        jackknife = _jackknife(design, factor, row, progress)
+    return Bootstrap(names, estimate, draws[~failed], jackknife, kind, n, int(failed.sum()), ci, at)
+
+
+def _measure(
+    design: Design, fit: Fit, statistic: Statistic | None
+) -> tuple[tuple[str, ...], FloatArray, Callable[[Design, Fit], FloatArray]]:
+    """Names and value of the statistic at the fit, and a function for refits."""
+    if statistic is None:
+
+        def parameters(part: Design, found: Fit) -> FloatArray:
+            sigma = np.array([found.sigma])
+            out: FloatArray = parameter_values(part, found.theta[None], sigma, found.beta[None])[0]
+            return out
+
+        return parameter_names(design, fit), parameters(design, fit), parameters
+    given = statistic(design, fit)
+    names = _statistic_names(given)
+    estimate = _statistic_values(given, len(names))
+
+    def values(part: Design, found: Fit) -> FloatArray:
+        return _statistic_values(statistic(part, found), len(names))
+
+    return names, estimate, values
+
+
+def _statistic_names(value: object) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        return tuple(str(name) for name in value)
+    if isinstance(value, pd.Series):
+        return tuple(str(name) for name in value.index)
+    size = np.asarray(value, dtype=np.float64).size
+    return ("statistic",) if size == 1 else tuple(f"statistic_{i + 1}" for i in range(size))
+
+
+def _statistic_values(value: object, size: int) -> FloatArray:
+    listed = list(value.values()) if isinstance(value, Mapping) else value
+    try:
+        out = np.asarray(listed, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        raise DataError(
+            "the statistic must return numbers (one, an array, a dict or a Series), "
+            f"not {type(value).__name__}"
+        ) from None
+    if out.size != size:
+        raise DataError(f"the statistic returned {size} numbers for the fit and {out.size} for a refit")
+    return out
+
+
+# ---- responses
+
+
+def _parametric(design: Design, fit: Fit, rng: np.random.Generator) -> Responses:
+    return lambda m: simulate(design, fit, m, rng)
+
+
+def _residual(design: Design, fit: Fit, rng: np.random.Generator) -> Responses:
+    """Conditional modes and residuals, centred, reflated to the estimated variances, drawn with replacement.
+
+    Carpenter, Goldstein & Rasbash (2003): the modes are shrunk, so their empirical covariance S is brought to
+    Sigma by A with A' S A = Sigma.
+    """
+    root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
+    noise = quantities.pearson_residuals(design, fit)
+    noise = noise - noise.mean()
+    noise *= fit.sigma / np.sqrt(np.mean(noise**2))
+    mean = quantities.linear_predictor(design, fit)
+    effects = []
+    for i, modes in enumerate(fit.modes):
+        centred = modes - modes.mean(axis=0)
+        empirical = centred.T @ centred / len(centred)
+        effects.append(centred @ _root(empirical, -0.5) @ _root(quantities.factor_cov(design, fit, i), 0.5))
+
+    def draw(m: int) -> FloatArray:
+        out = np.empty((design.n_obs, m), order="F")
+        for column in range(m):
+            response = mean + noise[rng.integers(0, design.n_obs, design.n_obs)] / root
+            drawn = [values[rng.integers(0, len(values), len(values))] for values in effects]
+            used = [0] * len(design.factors)
+            for term in design.terms:
+                codes = design.factors[term.factor].codes
+                for z in term.columns:
+                    response += z * drawn[term.factor][codes, used[term.factor]]
+                    used[term.factor] += 1
+            out[:, column] = response
+        return out
+
+    return draw
+
+
+def _root(matrix: FloatArray, power: float) -> FloatArray:
+    """Symmetric power of a semidefinite matrix; null directions stay null."""
+    values, vectors = np.linalg.eigh(matrix)
+    positive = values > 1e-10 * max(float(values[-1]), 1e-300)
+    powers = np.zeros_like(values)
+    powers[positive] = values[positive] ** power
+    out: FloatArray = (vectors * powers) @ vectors.T
+    return out
+
+
+# ---- groups
+
+
+def is_nested(inner: GroupingFactor, outer: GroupingFactor) -> bool:
+    """Whether each level of ``inner`` occurs in a single level of ``outer``."""
+    if inner is outer:
+        return True
+    first = np.full(inner.n_levels, -1, dtype=np.int64)
+    first[inner.codes] = outer.codes
+    return bool(np.all(first[inner.codes] == outer.codes))
+
+
+def _resampled_factor(design: Design, groups: str | None) -> int:
+    """Index of the factor whose levels are drawn: the one named, or the one that all others are nested in."""
+    names = [factor.name for factor in design.factors]
+    if groups is not None:
+        if groups not in names:
+            raise DataError(f"groups={groups!r} is not a grouping factor; there are {', '.join(names)}.")
+        return names.index(groups)
+    for i, outer in enumerate(design.factors):
+        if all(is_nested(inner, outer) for inner in design.factors):
+            return i
+    raise DataError(
+        f"the grouping factors {', '.join(names)} are crossed: say with groups= whose levels are to be drawn."
+    )
+
+
+def _group_sampler(design: Design, factor: int, rng: np.random.Generator) -> Callable[[], Design]:
+    """A function that makes the design of groups drawn with replacement.
+
+    A group drawn twice counts as two groups, and so do the levels of factors nested in it.
+    """
+    drawn_factor = design.factors[factor]
+    order = np.argsort(drawn_factor.codes, kind="stable")
+    counts = np.bincount(drawn_factor.codes, minlength=drawn_factor.n_levels)
+    members = np.split(order, np.cumsum(counts)[:-1])
+    nested = [is_nested(inner, drawn_factor) for inner in design.factors]
+    q = drawn_factor.n_levels
+
+    def draw() -> Design:
+        chosen = rng.integers(0, q, q)
+        rows = np.concatenate([members[g] for g in chosen])
+        copy = np.repeat(np.arange(q, dtype=np.int64), counts[chosen])
+        factors = []
+        for inner, renumber in zip(design.factors, nested, strict=True):
+            keys = inner.codes[rows].astype(np.int64)
+            if renumber:
+                keys = copy * inner.n_levels + keys
+            levels, codes = np.unique(keys, return_inverse=True)
+            factors.append(
+                GroupingFactor(inner.name, levels.astype(str).astype(object), codes.astype(np.int32))
+            )
+        return replace(
+            design,
+            y=design.y[rows],
+            x=np.asfortranarray(design.x[rows]),
+            weights=None if design.weights is None else design.weights[rows],
+            offset=None if design.offset is None else design.offset[rows],
+            factors=tuple(factors),
+            terms=tuple(
+                replace(term, columns=tuple(np.ascontiguousarray(z[rows]) for z in term.columns))
+                for term in design.terms
+            ),
+            variables={},
+            rows=None,
+            recipe=None,
+        )
+
+    return draw
+
+
+def _jackknife(
+    design: Design, factor: int, row: Callable[[Design], FloatArray], progress: bool
+) -> FloatArray:
+    """The statistic with each group left out, shape (groups, s)."""
+    codes = design.factors[factor].codes
+
+    def work(start: int, stop: int) -> FloatArray:
+        return np.array([row(subset(design, codes != g)) for g in range(start, stop)])
+
+    found = in_portions(design.factors[factor].n_levels, work, "Jackknife", progress=progress)
+    found[np.isinf(found)] = np.nan
+    return found
