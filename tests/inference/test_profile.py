@@ -1,4 +1,4 @@
-"""Profile likelihood: against exact profiles made in R, and identities."""
+"""Profile likelihood: identities. (test_against_r_inference.py has the comparison with R.)"""
 
 from __future__ import annotations
 
@@ -11,35 +11,13 @@ import pytest
 
 import mixwell as mw
 from mixwell.errors import MixwellError
-from reference_cases import Case, cases, plain_name
 from small_models import fitted, grouped
-
-CASES = [
-    case for case in cases().values() if "profile_ci_95" in case.results and "not_identified" not in case.tags
-]
 
 
 def quiet(formula: str, data: Any, **options: Any) -> mw.LmerResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return mw.lmer(formula, data, **options)
-
-
-def spelled(name: str) -> str:
-    """Without spelling, and with the parts of a nested factor in one order."""
-    parameter, _, group = name.partition("|")
-    return f"{plain_name(parameter)}|{':'.join(sorted(group.split(':')))}"
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_intervals_match_exact_profiles(case: Case) -> None:
-    """R's root finder stops at 1e-9 of the parameter; 1e-6 of the interval's width."""
-    wanted = case.results["profile_ci_95"]["exact"]
-    table = quiet(case.formula, case.frame, **case.arguments).conf_int(method="profile")
-    ours = {spelled(str(name)): row.tolist() for name, row in table.iterrows()}
-    for name, ends in wanted.items():
-        width = ends["upper"] - ends["lower"]
-        assert ours[spelled(name)] == pytest.approx([ends["lower"], ends["upper"]], abs=1e-6 * width), name
 
 
 @pytest.mark.parametrize("name", ["slopes", "weights, offset", "crossed", "independent", "category slopes"])
