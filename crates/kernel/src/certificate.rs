@@ -1,5 +1,7 @@
 //! What can be proved about a stationary point on the cone of covariance matrices (DESIGN 3.6).
 
+use rayon::prelude::*;
+
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
@@ -15,6 +17,9 @@ const ONE_SIDED: f64 = 1e-6;
 const SMALLEST_UNIT: f64 = 0.5;
 /// Random effects from which two evaluations per parameter do.
 const MANY_EFFECTS: usize = 500;
+/// Problems whose evaluations are shared between threads: large enough to repay it, small enough for a copy of the core each.
+const THREADS_FROM: usize = 200;
+const THREADS_UP_TO: usize = 2500;
 /// Eigenvalues of the Hessian below this, relative to the largest, count as flat.
 const FLAT: f64 = 1e-10;
 
@@ -62,64 +67,85 @@ impl Certificate {
     }
 }
 
+/// Hessian column and derivative of the fixed covariance along one coordinate, by differences of exact quantities.
+fn difference_column(
+    objective: &Objective,
+    theta: &[f64],
+    first: &FirstOrder,
+    size: f64,
+    b: usize,
+) -> Result<(Vec<f64>, Vec<f64>), KernelError> {
+    let unit = size.max(SMALLEST_UNIT);
+    // offsets and weights of the stencil; offset 0 is the point itself
+    let stencil: Vec<(f64, f64)> = if objective.is_expensive() {
+        let h = ONE_SIDED * unit;
+        vec![(h, 1.0 / h), (0.0, -1.0 / h)]
+    } else if objective.problem.n_random() >= MANY_EFFECTS {
+        let h = CENTRAL * unit;
+        vec![(h, 0.5 / h), (-h, -0.5 / h)]
+    } else {
+        let h = FIVE_POINT * unit;
+        let (near, far) = (8.0 / (12.0 * h), 1.0 / (12.0 * h));
+        vec![(h, near), (-h, -near), (2.0 * h, -far), (-2.0 * h, far)]
+    };
+    let mut column = vec![0.0; theta.len()];
+    let mut fixed = vec![0.0; first.fixed_covariance.len()];
+    for (offset, weight) in stencil {
+        let moved;
+        let at = if offset == 0.0 {
+            first
+        } else {
+            let mut t = theta.to_vec();
+            t[b] += offset;
+            moved = objective.first_order(&t)?.2;
+            &moved
+        };
+        dense::axpy(weight, &at.gradient, &mut column);
+        dense::axpy(weight, &at.fixed_covariance, &mut fixed);
+    }
+    Ok((column, fixed))
+}
+
 impl Curvature {
-    /// Central differences of the exact gradient on the active face; on the columns that are zero the criterion is even
-    /// and its Hessian is 2 Gamma.
+    /// Exact gradient differenced on the active face; on the columns that are zero the criterion is even and its Hessian
+    /// is 2 Gamma.
     pub fn new(objective: &Objective, theta: &[f64], first: &FirstOrder) -> Result<Self, KernelError> {
         let m = theta.len();
         let widths = &objective.problem.widths;
         let active = active_coordinates(objective, theta);
         let roots = covariance::unpack(widths, theta);
+        let along = |b: usize| {
+            let size = roots[objective.coords[b].term].iter().fold(0.0f64, |s, v| s.max(v.abs()));
+            difference_column(objective, theta, first, size, b)
+        };
+        let free: Vec<usize> = (0..m).filter(|&b| active[b]).collect();
+        let worth_threads = objective.problem.n_random() >= THREADS_FROM
+            && objective.problem.blocks.core_dim <= THREADS_UP_TO;
+        let columns: Result<Vec<_>, _> = if worth_threads {
+            free.par_iter().map(|&b| along(b)).collect()
+        } else {
+            free.iter().map(|&b| along(b)).collect()
+        };
         let p = objective.problem.n_fixed();
-        let many_effects =
-            objective.problem.blocks.factors.iter().map(|f| f.q * f.k).sum::<usize>() >= MANY_EFFECTS;
         let mut hessian = vec![0.0; m * m];
         let mut fixed = vec![vec![0.0; p * p]; m];
-        for b in 0..m {
-            if !active[b] {
-                for a in (0..m).filter(|&a| !active[a]) {
-                    hessian[a + b * m] =
-                        second_order_of_product(&objective.coords, widths, &first.gamma, a, b);
-                }
-                continue;
+        for (&b, (column, derivative)) in free.iter().zip(columns?) {
+            for &a in &free {
+                hessian[a + b * m] = column[a];
             }
-            let size = roots[objective.coords[b].term].iter().fold(0.0f64, |s, v| s.max(v.abs()));
-            let shifted = |h: f64| {
-                let mut t = theta.to_vec();
-                t[b] += h;
-                objective.first_order(&t).map(|(_, _, first)| first)
-            };
-            // (coefficient, first-order quantities) whose sum is the derivative
-            let stencil: Vec<(f64, FirstOrder)> = if objective.is_expensive() {
-                let h = ONE_SIDED * size.max(SMALLEST_UNIT);
-                vec![(1.0 / h, shifted(h)?), (-1.0 / h, first.clone())]
-            } else if many_effects {
-                let h = CENTRAL * size.max(SMALLEST_UNIT);
-                vec![(0.5 / h, shifted(h)?), (-0.5 / h, shifted(-h)?)]
-            } else {
-                let h = FIVE_POINT * size.max(SMALLEST_UNIT);
-                let (near, far) = (8.0 / (12.0 * h), 1.0 / (12.0 * h));
-                vec![
-                    (near, shifted(h)?),
-                    (-near, shifted(-h)?),
-                    (-far, shifted(2.0 * h)?),
-                    (far, shifted(-2.0 * h)?),
-                ]
-            };
-            for (weight, at) in &stencil {
-                for a in (0..m).filter(|&a| active[a]) {
-                    hessian[a + b * m] += weight * at.gradient[a];
-                }
-                for (d, v) in fixed[b].iter_mut().zip(&at.fixed_covariance) {
-                    *d += weight * v;
-                }
-            }
+            fixed[b] = derivative;
         }
         for b in 0..m {
-            for a in 0..b {
-                let mean = 0.5 * (hessian[a + b * m] + hessian[b + a * m]);
-                hessian[a + b * m] = mean;
-                hessian[b + a * m] = mean;
+            for a in 0..=b {
+                let value = if active[a] && active[b] {
+                    0.5 * (hessian[a + b * m] + hessian[b + a * m])
+                } else if !active[a] && !active[b] {
+                    second_order_of_product(&objective.coords, widths, &first.gamma, a, b)
+                } else {
+                    0.0
+                };
+                hessian[a + b * m] = value;
+                hessian[b + a * m] = value;
             }
         }
         Ok(Self {

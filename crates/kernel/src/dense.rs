@@ -12,7 +12,7 @@ use crate::error::KernelError;
 /// Below this dimension plain loops beat faer.
 const SMALL: usize = 24;
 /// From this dimension on a factorization is worth two threads.
-const PARALLEL: usize = 400;
+const PARALLEL: usize = 1500;
 
 fn parallelism(dim: usize) -> Par {
     if dim >= PARALLEL { Par::rayon(0) } else { Par::Seq }

@@ -81,8 +81,7 @@ pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelEr
 
 /// A term of three or more columns on few levels: its likelihood often has more than one optimum, and starts are cheap.
 fn is_small_and_wide(problem: &Problem) -> bool {
-    let effects: usize = problem.blocks.factors.iter().map(|f| f.q * f.k).sum();
-    effects <= SMALL_EFFECTS && problem.widths.iter().any(|&k| k >= 3)
+    problem.n_random() <= SMALL_EFFECTS && problem.widths.iter().any(|&k| k >= 3)
 }
 
 /// A start with correlations of either sign, the same for the same index.

@@ -285,6 +285,11 @@ impl Problem {
         self.rank.kept.len()
     }
 
+    /// Number of random effects.
+    pub fn n_random(&self) -> usize {
+        self.blocks.factors.iter().map(|f| f.q * f.k).sum()
+    }
+
     /// Length of theta.
     pub fn n_theta(&self) -> usize {
         self.widths.iter().map(|&k| crate::covariance::triangle(k)).sum()
