@@ -299,7 +299,7 @@ def influence(
         components=component_names(design, fit),
         full_params=fit.beta,
         full_bse=quantities.bse(fit),
-        full_variances=_variances(design, fit),
+        full_variances=_variances(fit),
         params=deleted.params,
         bse=np.sqrt(np.diagonal(deleted.vcov, axis1=1, axis2=2)),
         variances=deleted.variances,
@@ -346,8 +346,10 @@ def component_names(design: Design, fit: Fit) -> tuple[str, ...]:
     )
 
 
-def _variances(design: Design, fit: Fit) -> FloatArray:
-    return np.array([c.vcov for c in quantities.variance_components(design, fit)])
+def _variances(fit: Fit) -> FloatArray:
+    """Per term its variances, then its covariances, in the order of ``quantities.variance_components``."""
+    parts = [np.concatenate([np.diagonal(v), v[np.triu_indices(len(v), 1)]]) for v in fit.term_cov]
+    return np.concatenate([*parts, [fit.sigma**2]])
 
 
 def _bare(design: Design) -> Design:
@@ -390,7 +392,7 @@ def _refit_each(
             one = solve(part, reml=fit.reml, start=start, control=control)
         except MixwellError as error:
             raise ModelError(f"Without {name} {found[i]} the model cannot be fitted: {error}") from None
-        variances[i] = _variances(part, one)
+        variances[i] = _variances(one)
         if np.array_equal(one.kept, fit.kept):
             params[i], vcov[i] = one.beta, one.vcov
     return _Deleted(params, vcov, variances)
@@ -398,7 +400,7 @@ def _refit_each(
 
 def _hold(design: Design, fit: Fit, found: NDArray[np.object_], codes: NDArray[np.intp]) -> _Deleted:
     """Deletion with theta and sigma held: generalized least squares of the rows left."""
-    variances = np.broadcast_to(_variances(design, fit), (len(found), len(component_names(design, fit))))
+    variances = np.broadcast_to(_variances(fit), (len(found), len(component_names(design, fit))))
     if len(found) == design.n_obs:
         params, vcov = _hold_rows(design, fit)
     elif _unions_of_blocks(design, codes):
