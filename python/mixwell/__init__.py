@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         time_since,
         within,
     )
+    from mixwell.inference.power import planned, power
 
 __version__ = version("mixwell")
 
@@ -72,6 +73,8 @@ __all__ = [
     "icc_screen",
     "lag",
     "lmer",
+    "planned",
+    "power",
     "rolling_mean",
     "scale",
     "structure",
@@ -82,6 +85,9 @@ __all__ = [
 # Loaded at first use, to keep the import light: name -> its module, which is the value itself if named alike.
 _LAZY = {
     "datasets": "mixwell.datasets",
+    "plots": "mixwell.plots",
+    "planned": "mixwell.inference.power",
+    "power": "mixwell.inference.power",
     "icc_screen": "mixwell.explore.icc",
     "structure": "mixwell.explore.structure",
     **dict.fromkeys(

@@ -15,7 +15,8 @@ import mixwell as mw
 from mixwell.data.output import Origin
 from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.inference import refits
-from mixwell.inference.bootstrap import Bootstrap, is_nested
+from mixwell.inference.bootstrap import Bootstrap
+from mixwell.inference.groups import is_nested
 from mixwell.inference.parameters import parameter_names, parameter_values
 from small_models import fitted, grouped
 

@@ -14,13 +14,14 @@ from scipy.special import ndtr, ndtri
 
 from mixwell import kernel
 from mixwell.data.output import NativeFrame, Origin, frame
-from mixwell.design.record import Design, GroupingFactor
+from mixwell.design.record import Design
 from mixwell.design.subset import subset
 from mixwell.errors import DataError, MixwellError, MixwellWarning
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
+from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
 from mixwell.inference.refits import in_portions
 from mixwell.simulate import Seed, simulate
@@ -188,7 +189,7 @@ def bootstrap(
         raise DataError(f"n, the number of draws, must be a whole number of at least 2, not {n!r}.")
     names, estimate, measure = _measure(design, fit, statistic)
     rng = np.random.default_rng(seed)
-    factor = _resampled_factor(design, groups) if kind == "cases" or ci == "bca" else 0
+    factor = outermost(design, groups) if kind == "cases" or ci == "bca" else 0
 
     failure = np.full(len(names), np.inf)
 
@@ -200,10 +201,11 @@ def bootstrap(
             return failure
 
     if kind == "cases":
-        draw_groups = _group_sampler(design, factor, rng)
+        members = Groups(design, factor)
 
         def work(start: int, stop: int) -> FloatArray:
-            return np.array([row(draw_groups()) for _ in range(start, stop)])
+            q = members.size
+            return np.array([row(members.design(rng.integers(0, q, q))) for _ in range(start, stop)])
     else:
         responses = _parametric(design, fit, rng) if kind == "parametric" else _residual(design, fit, rng)
 
@@ -329,74 +331,6 @@ def _root(matrix: FloatArray, power: float) -> FloatArray:
 
 
 # ---- groups
-
-
-def is_nested(inner: GroupingFactor, outer: GroupingFactor) -> bool:
-    """Whether each level of ``inner`` occurs in a single level of ``outer``."""
-    if inner is outer:
-        return True
-    first = np.full(inner.n_levels, -1, dtype=np.int64)
-    first[inner.codes] = outer.codes
-    return bool(np.all(first[inner.codes] == outer.codes))
-
-
-def _resampled_factor(design: Design, groups: str | None) -> int:
-    """Index of the factor whose levels are drawn: the one named, or the one that all others are nested in."""
-    names = [factor.name for factor in design.factors]
-    if groups is not None:
-        if groups not in names:
-            raise DataError(f"groups={groups!r} is not a grouping factor; there are {', '.join(names)}.")
-        return names.index(groups)
-    for i, outer in enumerate(design.factors):
-        if all(is_nested(inner, outer) for inner in design.factors):
-            return i
-    raise DataError(
-        f"the grouping factors {', '.join(names)} are crossed: say with groups= whose levels are to be drawn."
-    )
-
-
-def _group_sampler(design: Design, factor: int, rng: np.random.Generator) -> Callable[[], Design]:
-    """A function that makes the design of groups drawn with replacement.
-
-    A group drawn twice counts as two groups, and so do the levels of factors nested in it.
-    """
-    drawn_factor = design.factors[factor]
-    order = np.argsort(drawn_factor.codes, kind="stable")
-    counts = np.bincount(drawn_factor.codes, minlength=drawn_factor.n_levels)
-    members = np.split(order, np.cumsum(counts)[:-1])
-    nested = [is_nested(inner, drawn_factor) for inner in design.factors]
-    q = drawn_factor.n_levels
-
-    def draw() -> Design:
-        chosen = rng.integers(0, q, q)
-        rows = np.concatenate([members[g] for g in chosen])
-        copy = np.repeat(np.arange(q, dtype=np.int64), counts[chosen])
-        factors = []
-        for inner, renumber in zip(design.factors, nested, strict=True):
-            keys = inner.codes[rows].astype(np.int64)
-            if renumber:
-                keys = copy * inner.n_levels + keys
-            levels, codes = np.unique(keys, return_inverse=True)
-            factors.append(
-                GroupingFactor(inner.name, levels.astype(str).astype(object), codes.astype(np.int32))
-            )
-        return replace(
-            design,
-            y=design.y[rows],
-            x=np.asfortranarray(design.x[rows]),
-            weights=None if design.weights is None else design.weights[rows],
-            offset=None if design.offset is None else design.offset[rows],
-            factors=tuple(factors),
-            terms=tuple(
-                replace(term, columns=tuple(np.ascontiguousarray(z[rows]) for z in term.columns))
-                for term in design.terms
-            ),
-            variables={},
-            rows=None,
-            recipe=None,
-        )
-
-    return draw
 
 
 def _jackknife(
