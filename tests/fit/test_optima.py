@@ -29,7 +29,7 @@ SHAPES: list[tuple[str, list[list[int]]]] = [
 ]
 COUNT = 360
 STARTS = 10
-# The criterion has several optima there: what is found is one of them, as the oracle confirms, but not the lowest.
+# Several optima: what is found there is one of them, as the oracle confirms, but not the lowest.
 # The certificate is of a local optimum (Control(starts=5) looks further).
 LOWER_ELSEWHERE = {43, 318}
 
@@ -135,7 +135,6 @@ def evaluations(singular: bool) -> list[int]:
     return [len(t.fit.trace.criterion) for t in trials() if t.is_singular == singular]
 
 
-@pytest.mark.xfail(reason="directions that go to zero are searched too long before they are tried at zero")
 def test_singular_optima_cost_little_more_than_regular_ones() -> None:
     assert np.median(evaluations(True)) <= 1.5 * np.median(evaluations(False))
 
