@@ -27,6 +27,8 @@ const MISJUDGED: f64 = 0.3;
 /// largest) that are tried: Newton goes to one zero quickly, to several at once through a flat ravine.
 const SNAP_NEAR: f64 = 0.1;
 const SNAP_EARLY: f64 = 0.1;
+/// A zero that the quadratic model expects to cost more than this is not tried.
+const HOPELESS: f64 = 5.0;
 
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -387,6 +389,9 @@ pub fn zeros(
             let mut trial = roots.clone();
             trial[term] = reduced;
             let theta = covariance::pack(widths, &trial);
+            if predicted_change(point, &theta) > HOPELESS {
+                continue;
+            }
             let value = objective.value(&theta)?;
             let accepted = value <= reference + slack;
             trace.push(TraceEntry {
@@ -405,6 +410,15 @@ pub fn zeros(
         }
     }
     Ok(found)
+}
+
+/// Change of the criterion from `point` to `theta` by the quadratic model.
+fn predicted_change(point: &Point, theta: &[f64]) -> f64 {
+    let m = theta.len();
+    let s: Vec<f64> = theta.iter().zip(&point.theta).map(|(a, b)| a - b).collect();
+    let quadratic: f64 =
+        (0..m).map(|b| s[b] * dense::dot(&point.hessian[b * m..(b + 1) * m], &s)).sum();
+    dense::dot(&point.first.gradient, &s) + 0.5 * quadratic
 }
 
 /// Rounding noise of the criterion.
