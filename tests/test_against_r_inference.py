@@ -125,7 +125,7 @@ def test_anova_matches_lmertest(case: Case, method: str, type_: str) -> None:
     table = rows_like_r(fit_of(case).anova(type=type_, ddf=DDF[method]), list(wanted), by_position=False)
     for (_, ours), row in zip(table.iterrows(), wanted.values(), strict=True):
         # With several numerator df lmerTest's df of types I and II depend on the coding (24.2396 and
-        # 24.2139 for one hypothesis under treatment and sum coding); ours are always those of treatment coding.
+        # 24.2139 for one hypothesis under treatment and sum coding); ours are of treatment coding.
         recoded = case.contrasts is not None and type_ != "III" and method == "satterthwaite"
         loose = recoded and row["NumDF"] > 1
         assert ours["num_df"] == row["NumDF"]

@@ -43,10 +43,14 @@ def range_upper(q: float, k: int, df: float) -> float:
     if np.isinf(df):
         return float(_normal_range_upper(np.array([q]), k)[0])
 
+    a = df / 2
+    if a < 100:
+        constant = np.log(2) + a * np.log(a) - a - gammaln(a)
+    else:  # the same by Stirling's series, without its cancellation
+        constant = np.log(2) + np.log(a / (2 * np.pi)) / 2 - 1 / (12 * a) + 1 / (360 * a**3)
+
     def density(log_s: FloatArray) -> FloatArray:
-        return np.asarray(
-            np.log(2) + df / 2 * np.log(df / 2) - gammaln(df / 2) + df * (log_s - np.exp(2 * log_s) / 2)
-        )
+        return np.asarray(constant + df * (log_s - np.expm1(2 * log_s) / 2))
 
     # Where the integrand is more than e^-45 of its maximum; to the left it falls as s^df.
     low, high = -60 / min(df, 60) - 4, 3.0

@@ -67,9 +67,9 @@ def containment(design: Design, fit: Fit) -> Counted:
     """Containment, as SAS's DDFM=CONTAIN.
 
     The degrees of freedom of a term are the smallest rank contribution to [X Z] among the random effects
-    that contain it, each beyond X and the effects before it; n - rank [X Z] where none does. A random effect,
-    a set of columns left of a bar for each level of its factor, contains a term whose variables all are among
-    its own, left or right of the bar, or constant within the levels of the factor: what SAS writes
+    that contain it, each beyond X and the effects with fewer levels; n - rank [X Z] where none does. A random
+    effect, a set of columns left of a bar for each level of its factor, contains a term whose variables all
+    are among its own, left or right of the bar, or constant within the levels of the factor: what SAS writes
     ``subject(treatment)`` is said here by the data. Every random effect contains the intercept. Variables are
     compared as written: ``(Days | Subject)`` contains ``Days``, not ``I(Days^2)``.
 
@@ -89,6 +89,8 @@ def containment(design: Design, fit: Fit) -> Counted:
             names = {recipe.codings[piece.expression].name for piece in plan.pieces}
             found.setdefault(frozenset(names | grouping), []).append((t, j))
         effects += [RandomEffect(names, term.factor, tuple(at)) for names, at in found.items()]
+    # Coarse factors first, so that what is nested in them adds what is its own.
+    effects.sort(key=lambda effect: design.factors[effect.factor].n_levels)
     contributions, total = rank_contributions(design, fit, effects)
     values = Values(design.variables, dict(recipe.states))
     known = {variable.name: variable for variable in recipe.formula.fixed.variables}

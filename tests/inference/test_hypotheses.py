@@ -1,0 +1,200 @@
+"""Hypotheses as typed; one hypothesis has one p-value, through whichever door."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixwell as mw
+from reference_cases import cases
+from small_models import fitted, grouped
+
+DDF = ("satterthwaite", "kenward-roger", "containment", "between-within", "residual", "normal")
+
+
+@cache
+def pups(coding: str = "treatment", formula: str = "weight ~ Treatment * sex + Lsize + (1 | Litter)"):
+    frame = cases()["ratpup_full_reml"].frame
+    return mw.lmer(formula, frame, contrasts={"Treatment": coding, "sex": coding})
+
+
+# ---- one hypothesis, one p-value
+
+
+@pytest.mark.parametrize("ddf", DDF)
+def test_a_coefficient_has_one_test_through_every_door(ddf: str) -> None:
+    fit = pups(formula="weight ~ Treatment + sex + Lsize + (1 | Litter)")
+    tidy = fit.tidy(ddf=ddf, conf_int=True).set_index("term").loc["sex[Female]"]
+    test = fit.test("sex[Female] = 0", ddf=ddf).iloc[0]
+    matrix = fit.test((fit.params.index == "sex[Female]").astype(float)[None, :], ddf=ddf).iloc[0]
+    joint = fit.test("sex[Female]", joint=True, ddf=ddf).iloc[0]
+    interval = fit.conf_int(ddf=ddf).loc["sex[Female]"]
+    pair = fit.emmeans("sex", ddf=ddf).contrast("pairwise").frame.iloc[0]
+    summary = fit.summary(ddf=ddf).content.fixed
+    at = summary.names.index("sex[Female]")
+    p = tidy["p_value"]
+    # Equal to the last digits: sums over several contrasts may be taken in another order.
+    assert test["p_value"] == pytest.approx(p, rel=1e-12)
+    assert matrix["p_value"] == pytest.approx(p, rel=1e-12)
+    assert summary.p_value[at] == pytest.approx(p, rel=1e-12)
+    assert summary.df[at] == pytest.approx(tidy["df"], rel=1e-13)
+    assert joint["p_value"] == pytest.approx(p, rel=1e-11)
+    assert joint["f_value"] == pytest.approx(tidy["statistic"] ** 2, rel=1e-11)
+    assert pair["p_value"] == pytest.approx(p, rel=1e-9)
+    assert -pair["estimate"] == pytest.approx(tidy["estimate"], rel=1e-12)
+    assert -pair["conf_high"] == pytest.approx(interval["conf_low"], rel=1e-9)
+    assert interval["conf_low"] == pytest.approx(tidy["conf_low"], rel=1e-13)
+    assert test["conf_low"] == pytest.approx(tidy["conf_low"], rel=1e-13)
+    for type_ in ("II", "III"):
+        row = fit.anova(type=type_, ddf=ddf).set_index("term").loc["sex"]
+        assert row["p_value"] == pytest.approx(p, rel=1e-9)
+        assert row["den_df"] == pytest.approx(tidy["df"], rel=1e-11)
+
+
+def test_default_doors_agree() -> None:
+    fit = pups()
+    tidy = fit.tidy()
+    np.testing.assert_array_equal(fit.pvalues, tidy["p_value"])
+    np.testing.assert_array_equal(fit.df_denom, tidy["df"])
+    np.testing.assert_array_equal(fit.tvalues, tidy["statistic"])
+
+
+def test_an_interval_ends_where_the_test_is_at_its_level() -> None:
+    fit = pups()
+    for ddf in DDF:
+        low = fit.conf_int(level=0.9, ddf=ddf)["conf_low"]
+        for name, end in low.items():
+            assert fit.test(f"`{name}` = {float(end)!r}", ddf=ddf)["p_value"][0] == pytest.approx(
+                0.1, rel=1e-7
+            )
+
+
+@pytest.mark.parametrize("ddf", DDF)
+def test_a_joint_test_does_not_depend_on_the_contrasts_that_express_it(ddf: str) -> None:
+    fit = pups(formula="weight ~ Treatment + sex + Lsize + (1 | Litter)")
+    anova = fit.anova(ddf=ddf).set_index("term").loc["Treatment"]
+    for text in (
+        "Treatment[Low] = 0, Treatment[High] = 0",
+        "Treatment[Low] - Treatment[High] = 0, 3 * Treatment[High] = 0",
+        "Treatment[Low] = Treatment[High] = 0",
+    ):
+        row = fit.test(text, joint=True, ddf=ddf).iloc[0]
+        assert row["num_df"] == 2
+        assert row["f_value"] == pytest.approx(anova["f_value"], rel=1e-9)
+        assert row["den_df"] == pytest.approx(anova["den_df"], rel=1e-9)
+        assert row["p_value"] == pytest.approx(anova["p_value"], rel=1e-8)
+    other = pups("sum", "weight ~ Treatment + sex + Lsize + (1 | Litter)")
+    row = other.test("Treatment[S.Control], Treatment[S.Low]", joint=True, ddf=ddf).iloc[0]
+    assert row["den_df"] == pytest.approx(anova["den_df"], rel=1e-5)
+    assert row["f_value"] == pytest.approx(anova["f_value"], rel=1e-6)
+
+
+# ---- reading
+
+
+def test_equations_with_numbers_signs_and_parentheses() -> None:
+    fit = pups()
+    b = fit.params
+    text = "2 * (Lsize - Treatment[Low] / 4) + 1 = -sex[Female] * 0.5 + 3"
+    row = fit.test(text).iloc[0]
+    estimate = 2 * (b["Lsize"] - b["Treatment[Low]"] / 4) + 0.5 * b["sex[Female]"]
+    # The constant moves to the other side: estimate - 2 is what is tested.
+    assert row["estimate"] == pytest.approx(estimate, rel=1e-12)
+    assert row["statistic"] == pytest.approx((estimate - 2) / row["std_error"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("(Intercept)", "(Intercept)"),
+        ("`(Intercept)` = 0", "(Intercept)"),
+        ("TreatmentLow:sexFemale", "Treatment[Low]:sex[Female]"),
+        ("Treatment[Low]:sex[Female] = 0", "Treatment[Low]:sex[Female]"),
+        ("sexFemale", "sex[Female]"),
+        ("Lsize == 0", "Lsize"),
+    ],
+)
+def test_names_as_here_and_as_in_r(text: str, name: str) -> None:
+    fit = pups()
+    assert fit.test(text)["estimate"][0] == fit.params[name]
+
+
+def test_names_with_signs_and_commas_in_them() -> None:
+    fit = fitted("transforms")
+    wanted = fit.params["poly(x, 2)[1]"] - fit.params["poly(x, 2)[2]"]
+    assert fit.test("poly(x, 2)[1] = poly(x, 2)[2], arm[mid]")["estimate"][0] == pytest.approx(wanted)
+    splines = fitted("splines")
+    assert splines.test("I(o**2) = 1")["estimate"][0] == splines.params["I(o**2)"]
+
+
+def test_a_name_is_not_read_into_a_longer_one() -> None:
+    data = grouped().assign(x2=lambda d: np.cos(np.arange(len(d))))
+    fit = mw.lmer("y ~ x + x2 + x:x2 + (1 | g)", data)
+    assert fit.test("x2, x, x:x2")["estimate"].tolist() == fit.params[["x2", "x", "x:x2"]].tolist()
+
+
+def test_lists_are_several_hypotheses() -> None:
+    fit = pups()
+    assert fit.test(["Lsize", "sex[Female] = 1"])["hypothesis"].tolist() == ["Lsize = 0", "sex[Female] = 1"]
+    assert list(fit.test("Lsize").columns) == [
+        "hypothesis",
+        "estimate",
+        "std_error",
+        "df",
+        "statistic",
+        "p_value",
+        "conf_low",
+        "conf_high",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("Lsiz = 0", "did you mean 'Lsize'"),
+        ("Treatment[Medium]", "not a fixed effect"),
+        ("Lsize * sex[Female]", "multiplied"),
+        ("Lsize / 0", "division"),
+        ("Lsize = ", "missing"),
+        ("Lsize = 0 sex[Female]", "comma"),
+        ("(Lsize + 1", "not closed"),
+        ("", "missing"),
+        ("3 = 3", "nothing to test"),
+        ("Lsize - Lsize = 0", "nothing to test"),
+        ([[1.0, 0.0]], "7 fixed effects"),
+        ([[0.0] * 7], "zero"),
+        ([[np.inf] * 7], "infinite"),
+        ({"a": 1}, "matrix"),
+    ],
+)
+def test_what_cannot_be_read_is_said(bad: object, words: str) -> None:
+    with pytest.raises(mw.MixwellError, match=words):
+        pups().test(bad)
+
+
+def test_dependent_rows_are_named() -> None:
+    text = "Treatment[Low], Treatment[High], Treatment[Low] = Treatment[High]"
+    with pytest.raises(mw.ModelError, match=r"'Treatment\[Low\] = Treatment\[High\]' \(row 3\)"):
+        pups().test(text, joint=True)
+    assert len(pups().test(text)) == 3
+
+
+def test_a_dropped_column_is_no_hypothesis() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mw.lmer("y ~ x + x2 + (1 | g)", grouped().assign(x2=lambda d: 2 * d["x"]))
+    with pytest.raises(mw.MixwellError, match="dropped"):
+        fit.test("x2 = 0")
+
+
+def test_frames_of_the_callers_kind() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.from_pandas(cases()["ratpup_full_reml"].frame.astype({"Litter": str}))
+    fit = mw.lmer("weight ~ Treatment + Lsize + (1 | Litter)", frame)
+    for table in (fit.test("Lsize"), fit.anova(), fit.emmeans("Treatment").frame):
+        assert isinstance(table, polars.DataFrame)
+    assert isinstance(pups().anova(), pd.DataFrame)
