@@ -6,6 +6,7 @@ fit, an optional ``ax``, ``labels`` (names with units for variables) and ``lang`
 
 from mixwell.plots.check import PANELS, check_panel
 from mixwell.plots.data import plot_boxplot, plot_spaghetti
+from mixwell.plots.effects import plot_effects
 from mixwell.plots.fixed_effects import plot_coefficients, plot_variance
 from mixwell.plots.influence import plot_cooks
 from mixwell.plots.profiles import plot_pairs, plot_profile
@@ -36,6 +37,7 @@ __all__ = [
     "plot_coefficients",
     "plot_concepts",
     "plot_cooks",
+    "plot_effects",
     "plot_intercept_slope",
     "plot_leverage",
     "plot_modes",

@@ -20,21 +20,18 @@ from mixwell.design.record import Design
 from mixwell.diagnostics.influence import influence, row_cooks_distance
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
+from mixwell.inference.bootstrap import Bootstrap
+from mixwell.inference.bootstrap import bootstrap as make_bootstrap
 from mixwell.inference.profile import Profile
 from mixwell.inference.profile import profile as make_profile
 from mixwell.plots.along import covariate_along
 from mixwell.plots.check import check_panel
 from mixwell.plots.data import plot_boxplot, plot_spaghetti
+from mixwell.plots.effects import plot_effects
 from mixwell.plots.fixed_effects import plot_coefficients, plot_variance
 from mixwell.plots.grouped import factor_index
 from mixwell.plots.influence import plot_cooks
-from mixwell.plots.profiles import (
-    bootstrap_parameters,
-    parameter_names,
-    parameter_values,
-    plot_pairs,
-    plot_profile,
-)
+from mixwell.plots.profiles import plot_pairs, plot_profile
 from mixwell.plots.random_effects import (
     plot_intercept_slope,
     plot_modes,
@@ -119,6 +116,8 @@ class FitPlots:
     intercept_slope = Picture(plot_intercept_slope)
     shrinkage = Picture(plot_shrinkage)
     trajectories = Picture(plot_trajectories)
+    effects = Picture(plot_effects)
+    emmeans = Picture(plot_effects)
     coefficients = Picture(plot_coefficients)
     variance = Picture(plot_variance)
     residuals = Picture(plot_residuals)
@@ -224,16 +223,31 @@ class FitPlots:
         self,
         parameters: Sequence[str] | None = None,
         *,
-        n: int = 500,
-        seed: int = 1,
+        bootstrap: Bootstrap | None = None,
         ax: Axes | None = None,
     ) -> Axes:
-        """Parameters against each other in ``n`` parametric bootstrap refits; see
-        :func:`mixwell.plots.plot_pairs`."""
+        """Parameters against each other, as they vary in a bootstrap; see :func:`mixwell.plots.plot_pairs`.
+
+        500 parametric draws are made unless those of ``fit.bootstrap()`` are given.
+        """
+        if bootstrap is None:
+            bootstrap = make_bootstrap(
+                self.design,
+                self.fit,
+                Origin("pandas", None),
+                n=500,
+                statistic=None,
+                kind="parametric",
+                groups=None,
+                seed=1,
+                ci="percentile",
+                progress=True,
+                control=self.control,
+            )
         return plot_pairs(
-            bootstrap_parameters(self.design, self.fit, n, seed),
-            parameter_names(self.design, self.fit),
-            parameter_values(self.design, self.fit),
+            bootstrap.draws,
+            bootstrap.names,
+            bootstrap.estimate,
             parameters=parameters,
             ax=ax,
             labels=self.labels,

@@ -107,11 +107,12 @@ def covariate_along(design: Design, factor: int, x: str | None) -> Covariate:
     return natural_covariate(design, factor) if x is None else covariate(design, x)
 
 
-def grid_of(axis: Covariate, points: int = 60) -> FloatArray:
-    """Positions at which the model is evaluated: a line of numbers, or every level."""
+def grid_of(axis: Covariate, rows: NDArray[np.bool_], points: int = 60) -> FloatArray:
+    """Where the model is evaluated: along the range of numbers in ``rows``, or at every level."""
     if axis.ticks is not None:
         return np.arange(len(axis.ticks), dtype=np.float64)
-    return np.linspace(axis.position.min(), axis.position.max(), points)
+    inside = axis.position[rows]
+    return np.linspace(inside.min(), inside.max(), points)
 
 
 def raw_values(column: Column, at: FloatArray) -> NDArray[np.generic]:
@@ -155,12 +156,12 @@ def group_lines(
 ) -> GroupLines:
     """Population and group means along a covariate, for some groups of a factor.
 
-    Other numeric covariates are held at the group's mean, other factors at their most frequent level in the
-    group; random effects of other factors are zero.
+    Lines span what these groups have of the covariate. Other numeric covariates are held at the group's
+    mean, other factors at their most frequent level in the group; random effects of other factors are zero.
     """
-    grid = grid_of(axis)
-    m, g = len(grid), len(groups)
     codes = design.factors[factor].codes
+    grid = grid_of(axis, np.isin(codes, groups))
+    m, g = len(grid), len(groups)
     frame: dict[str, NDArray[np.generic]] = {}
     for name, column in design.variables.items():
         if name == axis.name:

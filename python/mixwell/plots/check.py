@@ -12,10 +12,12 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from mixwell.design.record import Design
+from mixwell.diagnostics.influence import cooks_distance
 from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.grouped import factor_index
+from mixwell.plots.influence import plot_cooks
 from mixwell.plots.random_effects import plot_qq_random
 from mixwell.plots.residuals import (
     plot_acf,
@@ -25,13 +27,22 @@ from mixwell.plots.residuals import (
     plot_residuals,
     plot_residuals_by_group,
     plot_scale_location,
+    row_names,
 )
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, words
 
 FloatArray = NDArray[np.float64]
 Panel = Literal[
-    "linearity", "normality", "spread", "distribution", "groups", "independence", "random effects", "leverage"
+    "linearity",
+    "normality",
+    "spread",
+    "distribution",
+    "groups",
+    "independence",
+    "random effects",
+    "leverage",
+    "influence",
 ]
 PANELS: tuple[Panel, ...] = (
     "linearity",
@@ -42,6 +53,7 @@ PANELS: tuple[Panel, ...] = (
     "independence",
     "random effects",
     "leverage",
+    "influence",
 )
 
 
@@ -69,7 +81,7 @@ def check_panel(
     group
         The grouping factor of the panels by group; by default the one with most levels.
     leverages
-        Length n, of the panel of leverages; without them it is left out.
+        Length n, of the panels of leverage and influence; without them these are left out.
     verdicts
         Panel (one of ``PANELS``) -> a word put after its title, such as ``"fine"``.
     figure
@@ -90,11 +102,11 @@ def check_panel(
     >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
     >>> figure = check_panel(fit.design, fit.fit, figure=Figure(figsize=(12, 9)))
     >>> len(figure.axes)
-    8
+    7
     """
     text = words(lang, labels)
     factor = design.factors[factor_index(design, group)]
-    drawn = PANELS if leverages is not None else PANELS[:-1]
+    drawn = PANELS if leverages is not None else PANELS[:-2]
     columns = 3
     rows = -(-len(drawn) // columns)
     if figure is None:
@@ -137,8 +149,11 @@ def draw_panel(
         plot_acf(design, fit, group=group, ax=ax, labels=labels, lang=lang)
     elif name == "random effects":
         plot_qq_random(design, fit, group, ax=ax, labels=labels, lang=lang, together=True)
-    elif leverages is not None:
+    elif name == "leverage" and leverages is not None:
         plot_leverage(design, fit, leverages, ax=ax, labels=labels, lang=lang, scale=False)
+    elif leverages is not None:
+        distances = cooks_distance(design, fit, leverages)
+        plot_cooks(distances, list(row_names(design)), ax=ax, labels=labels, lang=lang)
 
 
 def say_why_not(ax: Axes, reason: str) -> None:

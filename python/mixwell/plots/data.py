@@ -30,11 +30,12 @@ _JITTER = 0.6180339887
 
 def present_rows(columns: list[Column]) -> NDArray[np.intp]:
     """Positions of rows where no column is missing."""
-    missing = np.logical_or.reduce(
-        [column.missing if column.missing is not None else np.zeros(1, dtype=bool) for column in columns]
-    )
-    length = len(columns[0].codes if isinstance(columns[0], Factor) else columns[0].values)
-    return np.flatnonzero(~np.broadcast_to(missing, length))
+    first = columns[0]
+    missing = np.zeros(len(first.codes if isinstance(first, Factor) else first.values), dtype=bool)
+    for column in columns:
+        if column.missing is not None:
+            missing |= column.missing
+    return np.flatnonzero(~missing)
 
 
 def numeric(frame: Frame, name: str) -> Numbers | Logicals:
@@ -49,6 +50,21 @@ def numeric(frame: Frame, name: str) -> Numbers | Logicals:
     if isinstance(column, Numbers | Logicals):
         return column
     raise DataError(f"The column {name!r} holds categories; an axis of values needs numbers.")
+
+
+def numbers_of(column: Column) -> FloatArray:
+    """Values of a column as numbers; of categories their codes.
+
+    Raises
+    ------
+    DataError
+        If it holds dates.
+    """
+    if isinstance(column, Factor):
+        return column.codes.astype(np.float64)
+    if isinstance(column, Numbers | Logicals):
+        return column.values.astype(np.float64)
+    raise DataError(f"The column {column.name!r} holds dates; draw it as a number, of days since the first.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +148,7 @@ def plot_boxplot(
     if not len(rows):
         raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
     taken = [column.take(rows) for column in columns]
-    values = np.asarray(taken[0].values, dtype=np.float64)  # type: ignore[union-attr]
+    values = numbers_of(taken[0])
     table = cells(values, as_factor(taken[1]), as_factor(taken[2]) if hue is not None else None)
 
     ax = new_axes(ax, (max(4.8, min(14, 1.6 + 0.75 * len(table.x_levels) * len(table.hue_levels))), 4.6))
@@ -218,6 +234,24 @@ def means_along(x: FloatArray, y: FloatArray, most: int = 40) -> Means:
     return Means(np.bincount(code, x) / count, mean, se, count)
 
 
+def group_paths(x: FloatArray, y: FloatArray, line: NDArray[np.intp]) -> list[FloatArray]:
+    """Points of each line in order of x, shape (points, 2); rows of a line at the same x are averaged.
+
+    Examples
+    --------
+    >>> group_paths(np.array([1.0, 0.0, 1.0]), np.array([4.0, 2.0, 6.0]), np.array([0, 0, 0]))[0].tolist()
+    [[0.0, 2.0], [1.0, 5.0]]
+    """
+    order = np.lexsort((x, line))
+    sorted_x, sorted_line = x[order], line[order]
+    first = np.concatenate([[True], (np.diff(sorted_x) > 0) | (np.diff(sorted_line) > 0)])
+    point = np.cumsum(first) - 1
+    mean = np.bincount(point, y[order]) / np.bincount(point)
+    path = np.column_stack([sorted_x[first], mean])
+    ends = np.cumsum(np.bincount(sorted_line[first]))
+    return np.split(path, ends[:-1])
+
+
 @styled
 def plot_spaghetti(
     data: object,
@@ -238,7 +272,7 @@ def plot_spaghetti(
     data
         A pandas, polars or pyarrow frame, or a dict of arrays. Rows with a missing value are left out.
     y, x
-        The variable and what it changes along, numbers both.
+        The variable, and what it changes along: numbers, or categories in their order.
     group
         What a line is: a subject, a litter.
     by
@@ -255,7 +289,7 @@ def plot_spaghetti(
     Raises
     ------
     DataError
-        If a column does not exist or ``y`` or ``x`` is not numeric.
+        If a column does not exist or ``y`` is not numeric.
 
     Examples
     --------
@@ -268,13 +302,15 @@ def plot_spaghetti(
     """
     text = words(lang, labels)
     frame = open_frame(data)
-    columns = [numeric(frame, y), numeric(frame, x), frame.column(group)]
+    along = frame.column(x)
+    columns = [numeric(frame, y), along, frame.column(group)]
     columns += [frame.column(by)] if by is not None else []
     rows = present_rows(columns)
     if not len(rows):
         raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
     taken = [column.take(rows) for column in columns]
-    yv, xv = (np.asarray(column.values, dtype=np.float64) for column in taken[:2])  # type: ignore[union-attr]
+    ticks = tuple(taken[1].levels) if isinstance(taken[1], Factor) else None
+    yv, xv = numbers_of(taken[0]), numbers_of(taken[1])
     groups = as_factor(taken[2])
     series = as_factor(taken[3]) if by is not None else None
     codes = groups.codes if series is None else groups.codes * len(series.levels) + series.codes
@@ -283,14 +319,14 @@ def plot_spaghetti(
     shown = evenly(np.argsort(group_means(yv, line, n_lines), kind="stable"), most)
 
     ax = new_axes(ax)
-    order = np.lexsort((xv, line))
-    ends = np.cumsum(np.bincount(line))
-    parts = np.split(order, ends[:-1])
+    paths_of = group_paths(xv, yv, line)
+    kind = np.zeros(n_lines, dtype=np.intp)
+    if series is not None:
+        kind[line] = series.codes
     width = 1.1 if len(shown) <= 30 else 0.7
     for j, level in enumerate(series.levels if series is not None else [""]):
         colour = style.colour(j) if series is not None else style.QUIET
-        mine = [parts[i] for i in shown if series is None or series.codes[parts[i][0]] == j]
-        paths = [np.column_stack([xv[part], yv[part]]) for part in mine]
+        paths = [paths_of[i] for i in shown if kind[i] == j]
         ax.add_collection(
             LineCollection(paths, colors=colour, linewidths=width, alpha=0.45 if len(shown) > 30 else 0.6)
         )
@@ -311,6 +347,8 @@ def plot_spaghetti(
             label=text.say("mean ± SE") if series is None else text.say("{level}: mean ± SE", level=level),
         )
     ax.autoscale_view()
+    if ticks is not None:
+        category_axis(ax, ticks)
     count = f"{n_lines}" if len(shown) == n_lines else text.say("{n} of {all}", n=len(shown), all=n_lines)
     title = text.say(
         "{y} along {x}, a line per {group} ({count})",

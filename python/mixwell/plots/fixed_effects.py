@@ -96,9 +96,7 @@ def plot_coefficients(
     ax.set_ylim(-0.6, len(wanted) - 0.4)
     ax.margins(x=0.06)
     ax.autoscale_view(scaley=False)
-    label = text.say(
-        "estimate, {level:.0%} interval (units of {y})", level=level, y=text.name(design.response_name)
-    )
+    label = text.say("effect on {y}, {level:.0%} interval", level=level, y=text.name(design.response_name))
     finish(ax, text.say("Fixed effects"), label, "")
     return ax
 
@@ -158,7 +156,7 @@ def plot_variance(
     colours = [style.MODEL, *(style.GROUP for _ in design.factors), style.QUIET]
     ax.barh(at, 100 * share, color=colours, height=0.62, alpha=0.85)
     for place, part, value in zip(at, share, values, strict=True):
-        ax.text(100 * part + 1, place, f"{part:.1%}  ({value:.3g})", va="center", fontsize=style.SMALL + 0.5)
+        ax.text(100 * part + 1, place, f"{part:.1%}  ({value:.4g})", va="center", fontsize=style.SMALL + 0.5)
     ax.set_yticks(at, names)
     ax.set_xlim(0, min(140.0, 100 * float(share.max()) + 26))
     ax.set_xticks([tick for tick in (0, 20, 40, 60, 80, 100) if tick <= ax.get_xlim()[1]])

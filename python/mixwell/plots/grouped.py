@@ -232,58 +232,15 @@ def ellipse(covariance: FloatArray, probability: float, points: int = 181) -> Fl
     return edge
 
 
-@dataclass(frozen=True, slots=True)
-class Autocorrelation:
-    """Correlation of residuals ``lag`` steps apart in the same group.
+def position_within(codes: Codes) -> NDArray[np.int64]:
+    """Place of each row in its group, from 1, as the rows stand.
 
-    Attributes
-    ----------
-    lag, value, bound
-        Length m: lags from 1, correlations, and half-widths of the 95 % band without correlation.
+    Examples
+    --------
+    >>> position_within(np.array([0, 1, 0, 0, 1])).tolist()
+    [1, 1, 2, 3, 2]
     """
-
-    lag: NDArray[np.int64]
-    value: FloatArray
-    bound: FloatArray
-
-
-def within_order(codes: Codes, time: FloatArray | None) -> Positions:
-    """Rows sorted by group, within groups by time (or as they stand)."""
-    if time is None:
-        return np.argsort(codes, kind="stable")
-    return np.lexsort((time, codes))
-
-
-def autocorrelation(residual: FloatArray, codes: Codes, order: Positions, most: int = 20) -> Autocorrelation:
-    """Autocorrelation within groups, pooled: mean product of residuals k rows apart over the mean square.
-
-    Lags with fewer than ten pairs are left out. The band is +-1.96 over the square root of the pairs.
-
-    Raises
-    ------
-    ModelError
-        If no lag has ten pairs.
-    """
-    ordered, group = residual[order], codes[order]
-    square = float(np.mean(ordered**2))
-    lag, value, bound = [], [], []
-    for k in range(1, most + 1):
-        same = group[k:] == group[:-k]
-        pairs = int(same.sum())
-        if pairs < 10:
-            break
-        lag.append(k)
-        value.append(float(np.mean((ordered[k:] * ordered[:-k])[same])) / square)
-        bound.append(1.959964 / np.sqrt(pairs))
-    if not lag:
-        raise ModelError(
-            "Autocorrelation needs groups with several rows; fewer than ten pairs of rows share one."
-        )
-    return Autocorrelation(np.array(lag), np.array(value), np.array(bound))
-
-
-def position_within(codes: Codes, order: Positions) -> NDArray[np.int64]:
-    """Place of each row in its group, from 1, when groups are ordered by ``order``."""
+    order = np.argsort(codes, kind="stable")
     group = codes[order]
     start = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
     length = np.diff(np.concatenate([start, [len(group)]]))

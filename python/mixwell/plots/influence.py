@@ -15,6 +15,7 @@ from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, words
 
 _NAMED = 6
+_STEMS = 300
 
 
 @styled
@@ -30,6 +31,8 @@ def plot_cooks(
     lang: Lang = "en",
 ) -> Axes:
     """Cook's distances: of groups sorted, of rows in their order; the largest are named.
+
+    Of more than 6000 only the 300 largest are drawn.
 
     Parameters
     ----------
@@ -96,8 +99,8 @@ def plot_cooks(
     ax = new_axes(ax, (6.8, 4.0))
     at = np.arange(len(order))
     many = len(order) > style.MOST_POINTS
-    # Where stems would merge, only those that could be told apart are drawn.
-    drawn = np.flatnonzero(values[order] > 0.05 * values.max()) if many else at
+    # Stems that would merge into an area say nothing: of many only the largest are drawn.
+    drawn = np.argsort(-values[order], kind="stable")[:_STEMS] if many else at
     ax.vlines(at[drawn], 0, values[order][drawn], colors=list(colours[order][drawn]), linewidth=0.8)
     if not many:
         ax.scatter(at, values[order], c=list(colours[order]), s=6, zorder=3, linewidths=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -99,6 +100,7 @@ def finish(
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     shown = ax.get_legend_handles_labels()[0] if handles is None else handles
+    title = wrapped(title, ax)
     if not shown:
         ax.set_title(title)
         return
@@ -124,6 +126,18 @@ def legend_above(
         title=heading,
     )
     return math.ceil(len(labels) / columns) + (heading is not None)
+
+
+def wrapped(title: str, ax: Axes) -> str:
+    """A title in lines not wider than its axes; Chinese, which has no blanks, breaks anywhere."""
+    width = ax.get_window_extent().width * 72 / ax.figure.dpi
+    factor = 1.25  # a title's letters are that much larger than those of text_width()
+    lines = [""]
+    for word in re.findall(r"[^\s\u2e80-\uffff]+\s*|[\u2e80-\uffff]\s*|\s+", title):
+        if lines[-1] and factor * text_width(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(line.strip() for line in lines)
 
 
 def text_width(text: str) -> float:
@@ -156,7 +170,7 @@ def cloud(
     return hexagons
 
 
-def draw_smooth(ax: Axes, smooth: Smooth, words: Words, colour: str = style.MODEL) -> None:
+def draw_smooth(ax: Axes, smooth: Smooth, words: Words, colour: str = style.SMOOTH) -> None:
     """A smooth and its pointwise band."""
     ax.plot(smooth.x, smooth.mean, color=colour, label=words.say("smooth, 95% band"), zorder=4)
     ax.fill_between(
@@ -195,28 +209,44 @@ def zero_line(ax: Axes, *, horizontal: bool = True, at: float = 0.0) -> None:
 
 
 def name_points(
-    ax: Axes, x: ArrayLike, y: ArrayLike, names: Sequence[str], *, colour: str = style.BLACK, limit: int = 8
+    ax: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    names: Sequence[str],
+    *,
+    limit: int = 8,
+    to_left: ArrayLike | None = None,
+    rise: float = 0.0,
 ) -> None:
-    """Names beside a few points, on the side where there is room."""
+    """Names beside a few points, on the side where there is room or where ``to_left`` says.
+
+    Names that would cover one another are left out. ``rise`` moves names up, and those on the right down, by
+    so many points.
+    """
+    sides = None if to_left is None else np.asarray(to_left, dtype=bool)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     left, right = ax.get_xlim()
-    taken: list[tuple[float, float]] = []
+    taken: list[tuple[float, float, float]] = []
     bottom, top = ax.get_ylim()
-    for at_x, at_y, name in list(zip(x, y, names, strict=True))[:limit]:
-        place = ((at_x - left) / (right - left), (at_y - bottom) / (top - bottom))
-        if any(abs(place[0] - a) < 0.12 and abs(place[1] - b) < 0.035 for a, b in taken):
+    points = ax.get_window_extent()
+    width, height = (length * 72 / ax.figure.dpi for length in (points.width, points.height))
+    for i, (at_x, at_y, name) in enumerate(list(zip(x, y, names, strict=True))[:limit]):
+        place = (at_x - left) / (right - left) * width, (at_y - bottom) / (top - bottom) * height
+        on_left = place[0] > 0.8 * width if sides is None else bool(sides[i])
+        long = text_width(name)
+        start = place[0] - long - 5 if on_left else place[0] + 5
+        if any(start < b and start + long > a and abs(place[1] - c) < 9 for a, b, c in taken):
             continue
-        taken.append(place)
-        on_left = place[0] > 0.8
+        taken.append((start, start + long, place[1]))
         ax.annotate(
             name,
             (at_x, at_y),
-            xytext=(-5 if on_left else 5, 0),
+            xytext=(-5 if on_left else 5, rise if on_left else -rise),
             textcoords="offset points",
             ha="right" if on_left else "left",
             va="center",
             fontsize=style.SMALL,
-            color=colour,
+            color=style.BLACK,
             zorder=6,
         )
 

@@ -12,19 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
-from mixwell import kernel
 from mixwell.data.frame import near
-from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError, ModelError
-from mixwell.fit import quantities
-from mixwell.fit.record import Fit
 from mixwell.inference.profile import Curve, Profile
 from mixwell.plots import style
 from mixwell.plots.layout import panels, zero_line
 from mixwell.plots.smooth import density
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, words
-from mixwell.simulate import simulate
 
 FloatArray = NDArray[np.float64]
 
@@ -173,59 +168,6 @@ def draw_density(ax: Axes, curve: Curve) -> None:
     ax.set_ylim(bottom=0)
 
 
-def parameter_names(design: Design, fit: Fit) -> tuple[str, ...]:
-    """Fixed effects, then standard deviations and correlations of the random effects, then sigma."""
-    names = list(quantities.kept_names(design, fit))
-    for part in quantities.variance_components(design, fit)[:-1]:
-        if part.term2 is None:
-            names.append(f"sd_{part.term1}|{part.group}")
-        else:
-            names.append(f"cor_{part.term2}.{part.term1}|{part.group}")
-    return (*names, "sigma")
-
-
-def parameters_at(design: Design, beta: FloatArray, theta: FloatArray, sigma: FloatArray) -> FloatArray:
-    """Parameters of m fits, shape (m, p), in the order of :func:`parameter_names`.
-
-    ``beta`` (m, rank), ``theta`` (m, n_theta), ``sigma`` (m,). Correlations with an effect of zero variance,
-    which are not defined, are 0.
-    """
-    m = len(sigma)
-    columns = [beta]
-    at = 0
-    for term in design.terms:
-        k = len(term.names)
-        t = np.zeros((m, k, k))
-        cols, rows = np.triu_indices(k)
-        t[:, rows, cols] = theta[:, at : at + len(rows)]
-        at += len(rows)
-        covariance = t @ t.transpose(0, 2, 1)
-        sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        columns.append(sigma[:, None] * sd)
-        for a in range(k):
-            for b in range(a + 1, k):
-                size = sd[:, a] * sd[:, b]
-                r = np.divide(covariance[:, a, b], size, out=np.zeros(m), where=size > 0)
-                columns.append(r[:, None])
-    return np.column_stack([*columns, sigma])
-
-
-def parameter_values(design: Design, fit: Fit) -> FloatArray:
-    """The parameters of a fit, length p."""
-    values: FloatArray = parameters_at(design, fit.beta[None], fit.theta[None], np.array([fit.sigma]))[0]
-    return values
-
-
-def bootstrap_parameters(design: Design, fit: Fit, n: int, seed: int) -> FloatArray:
-    """Parameters of ``n`` refits to responses drawn from the model, shape (n or fewer, p).
-
-    Refits that failed are left out.
-    """
-    refits = kernel.refit_many(design, simulate(design, fit, n, seed), fit.theta, reml=fit.reml)
-    done = np.isfinite(refits.criterion)
-    return parameters_at(design, refits.beta[done], refits.theta[done], refits.sigma[done])
-
-
 @styled
 def plot_pairs(
     draws: ArrayLike,
@@ -244,7 +186,7 @@ def plot_pairs(
     Parameters
     ----------
     draws
-        Shape (m, p).
+        Shape (m, p), as ``fit.bootstrap().draws``; NaN where a parameter is not defined.
     names
         The p parameters.
     estimates
@@ -279,7 +221,8 @@ def plot_pairs(
     for name in parameters or ():
         if name not in names:
             raise DataError(f"There are no draws of {name!r}{near(name, names)}")
-    varying = [i for i in range(len(names)) if np.ptp(values[:, i]) > 0]
+    defined = np.isfinite(values)
+    varying = [i for i in range(len(names)) if len(set(values[defined[:, i], i][:50].tolist())) > 1]
     chosen = [list(names).index(n) for n in parameters] if parameters is not None else varying[:_MOST_PAIRS]
     chosen = [i for i in chosen if i in varying]
     if not chosen or len(chosen) > _MOST_PAIRS:
@@ -289,6 +232,7 @@ def plot_pairs(
         )
     p = len(chosen)
     axes = panels(ax, p * p, p, (max(4.0, 1.75 * p + 0.8), max(3.6, 1.6 * p + 0.5)))
+    values = values[defined[:, chosen].all(axis=1)]
     correlations = np.corrcoef(values[:, chosen], rowvar=False).reshape(p, p)
     centre = None if estimates is None else np.asarray(estimates, dtype=np.float64)[chosen]
     for row in range(p):
@@ -321,12 +265,18 @@ def plot_pairs(
             panel.tick_params(labelsize=7, labelbottom=row == p - 1, labelleft=column == 0 and row > 0)
             panel.locator_params(nbins=4)
             if row == p - 1:
-                panel.set_xlabel(text.name(names[chosen[column]]), fontsize=style.SMALL)
+                panel.set_xlabel(folded(text.name(names[chosen[column]])), fontsize=style.SMALL)
             if column == 0:
                 panel.set_ylabel(
-                    text.name(names[chosen[row]]) if row > 0 else text.say("density"), fontsize=style.SMALL
+                    folded(text.name(names[chosen[row]])) if row > 0 else text.say("density"),
+                    fontsize=style.SMALL,
                 )
     return axes[0]
+
+
+def folded(name: str) -> str:
+    """A long name in lines."""
+    return name.replace(":", ":\n").replace("|", "|\n") if len(name) > 14 else name
 
 
 def spread(values: FloatArray) -> tuple[float, float]:

@@ -129,7 +129,6 @@ def normal_quantiles(values: FloatArray, level: float = 0.95, standardize: bool 
 
 
 def plotting_positions(n: int) -> FloatArray:
-    """Probabilities of ranks 1..n: (i - a) / (n + 1 - 2a), a = 3/8 up to n = 10, else 1/2, as R's ``ppoints``."""
+    """Probabilities (i - a) / (n + 1 - 2a) of ranks i, a = 3/8 up to n = 10, else 1/2, as R's ``ppoints``."""
     a = 3 / 8 if n <= 10 else 1 / 2
-    positions: FloatArray = (np.arange(1, n + 1) - a) / (n + 1 - 2 * a)
-    return positions
+    return (np.arange(1, n + 1, dtype=np.float64) - a) / (n + 1 - 2 * a)

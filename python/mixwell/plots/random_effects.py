@@ -35,7 +35,7 @@ from mixwell.plots.words import Labels, Lang, Words, words
 FloatArray = NDArray[np.float64]
 
 # Groups named in a picture without names on its axis.
-_NAMED = 8
+_NAMED = 6
 
 
 @styled
@@ -159,12 +159,37 @@ def draw_caterpillar(
         ax.scatter([], [], s=18, color=style.FLAGGED, label=text.say("outlying"))
     if named:
         return
-    ax.margins(x=0.18)
-    ax.autoscale_view(scaley=False)
-    flagged = np.flatnonzero(outlying)
-    ends = np.concatenate([at[:3], at[-3:]])
-    chosen = flagged[np.argsort(-np.abs(mode[flagged]))] if len(flagged) else ends
-    name_points(ax, (mode + half)[chosen], at[chosen], list(levels[order][chosen]), limit=_NAMED)
+    # The curve leaves two corners empty: the ends are named there.
+    ordered = [str(name) for name in levels[order]]
+    low, high = np.flatnonzero(outlying & (mode < 0)), np.flatnonzero(outlying & (mode > 0))[::-1]
+    flagged = len(low) + len(high) > 0
+    lowest = listed([ordered[i] for i in (low if flagged else at[:3])], text)
+    highest = listed([ordered[i] for i in (high if flagged else at[:-4:-1])], text)
+    colour = style.FLAGGED if flagged else style.BLACK
+    corners = (
+        (0.02, 0.98, "left", "top", text.say("highest: {names}", names=highest) if highest else ""),
+        (0.98, 0.02, "right", "bottom", text.say("lowest: {names}", names=lowest) if lowest else ""),
+    )
+    for x, y, horizontal, vertical, words_there in corners:
+        ax.text(
+            x,
+            y,
+            words_there,
+            ha=horizontal,
+            va=vertical,
+            fontsize=style.SMALL,
+            color=colour,
+            transform=ax.transAxes,
+            zorder=6,
+        )
+
+
+def listed(names: Sequence[str], text: Words) -> str:
+    """The first few names, a line each three, and how many more there are."""
+    shown = list(names[:_NAMED])
+    lines = ",\n".join(", ".join(shown[i : i + 3]) for i in range(0, len(shown), 3))
+    more = len(names) - len(shown)
+    return text.say("{names} and {n} more", names=lines, n=more) if more else lines
 
 
 @styled
@@ -378,7 +403,12 @@ def draw_quantiles(
     worst = np.argsort(-far)[: min(4, int(outside.sum()))]
     ax.margins(x=0.08)
     name_points(
-        ax, found.theoretical[worst], found.sample[worst], [str(n) for n in names[found.position[worst]]]
+        ax,
+        found.theoretical[worst],
+        found.sample[worst],
+        [str(name) for name in names[found.position[worst]]],
+        to_left=found.sample[worst] > found.theoretical[worst],
+        rise=4,
     )
 
 
@@ -482,8 +512,9 @@ def plot_intercept_slope(
     zero_line(ax)
     zero_line(ax, horizontal=False)
     values, vectors = np.linalg.eigh(covariance)
-    usable = np.asarray(values > 1e-10 * max(float(values.max()), 0.0))
-    distance = np.sum(((modes[:, [a, b]] @ vectors)[:, usable] / np.sqrt(values[usable])) ** 2, axis=1)
+    usable = np.flatnonzero(values > 1e-10 * values[-1])
+    along = (modes[:, [a, b]] @ vectors)[:, usable] / np.sqrt(values[usable])
+    distance = np.sum(along**2, axis=1)
     far = np.argsort(-distance)[: len(modes) if len(modes) <= 25 else 5]
     name_points(ax, modes[far, a], modes[far, b], list(factor.levels[far]), limit=25)
     pair = text.say("{first} and {second}", first=text.name(names[a]), second=text.name(names[b]))
@@ -544,7 +575,7 @@ def plot_shrinkage(
     factor = design.factors[index]
     chosen = effect_columns(design, index, effects)[:2]
     found = shrinkage(design, fit, index)
-    determined = np.isfinite(found.own).all(axis=1)
+    determined: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(found.own), axis=1)
     order = np.argsort(found.model[:, chosen[0]], kind="stable")
     shown = evenly(order, most)
     own, model = found.own[shown][:, chosen], found.model[shown][:, chosen]
@@ -604,7 +635,14 @@ def plot_shrinkage(
         length = np.where(moved, np.hypot(*((start - end) / np.ptp(end, axis=0).clip(1e-300)).T), -1)
         far = np.argsort(-length)[: len(shown) if len(shown) <= 20 else 6]
         far = far[length[far] >= 0]
-        name_points(ax, start[far, 0], start[far, 1], list(levels[far]), limit=20)
+        name_points(
+            ax,
+            start[far, 0],
+            start[far, 1],
+            list(levels[far]),
+            limit=20,
+            to_left=start[far, 0] < end[far, 0],
+        )
     y_label = names[1] if len(chosen) == 2 else text.name(factor.name)
     finish(ax, title, names[0], y_label)
     return ax
@@ -625,7 +663,7 @@ def draw_arrows(ax: Axes, start: FloatArray, end: FloatArray) -> None:
                 "arrowstyle": "-|>",
                 "color": style.QUIET,
                 "lw": 0.8,
-                "mutation_scale": 7,
+                "mutation_scale": 9,
                 "shrinkA": 0,
             },
         )

@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 from mixwell.data.columns import Numbers
 from mixwell.data.frame import near
 from mixwell.design.record import Design
-from mixwell.errors import DataError
+from mixwell.diagnostics.dependence import Autocorrelation, autocorrelation
+from mixwell.errors import DataError, MixwellError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.grouped import (
-    autocorrelation,
     evenly,
     factor_index,
     group_quantiles,
     position_within,
-    within_order,
 )
 from mixwell.plots.layout import (
     cloud,
@@ -37,6 +36,9 @@ from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
 
 FloatArray = NDArray[np.float64]
+
+# Operations that a picture may spend on whitening, a few seconds.
+_MOST_WORK = 2e10
 
 
 def row_names(design: Design) -> NDArray[np.generic]:
@@ -431,7 +433,7 @@ def plot_residual_order(
     residual, label = drawn_residuals(design, fit, text)
     name = text.name(factor.name)
     if time is None:
-        at = position_within(factor.codes, within_order(factor.codes, None)).astype(np.float64)
+        at = position_within(factor.codes).astype(np.float64)
         x_label = text.say("place of the row within {group}", group=name)
     else:
         at, x_label = numeric_variable(design, time), text.name(time)
@@ -452,15 +454,16 @@ def plot_acf(
     time: str | None = None,
     group: str | None = None,
     *,
-    most: int = 20,
+    lags: int | None = None,
     ax: Axes | None = None,
     labels: Labels = None,
     lang: Lang = "en",
 ) -> Axes:
     """Autocorrelation of the residuals within groups, with the band of independent errors.
 
-    Residuals of a group sum to about zero, which by itself makes the correlations a little negative in
-    small groups.
+    Residuals are whitened, so that they are uncorrelated if the model holds. Where that is too much work
+    (many crossed levels) they are the conditional ones, which the random effects leave a little negatively
+    correlated; the axis says which.
 
     Parameters
     ----------
@@ -469,9 +472,9 @@ def plot_acf(
     time
         A numeric variable of the model that orders the rows; by default they stand in order.
     group
-        A grouping factor; by default the one with most levels.
-    most
-        The largest lag. Lags with fewer than ten pairs of rows are left out.
+        A grouping factor; by default that with the most levels among those with three rows per level.
+    lags
+        The largest lag; by default up to 10.
 
     Returns
     -------
@@ -480,7 +483,7 @@ def plot_acf(
     Raises
     ------
     ModelError
-        If the groups have too few rows.
+        If no group has two rows.
 
     Examples
     --------
@@ -492,38 +495,48 @@ def plot_acf(
     True
     """
     text = words(lang, labels)
-    factor = design.factors[factor_index(design, group)]
-    order = within_order(factor.codes, None if time is None else numeric_variable(design, time))
-    found = autocorrelation(quantities.pearson_residuals(design, fit), factor.codes, order, most)
+    if group is not None:
+        factor_index(design, group)
+    found = within_groups(design, fit, time, group, lags)
     ax = new_axes(ax, (6.0, 3.8))
-    ax.fill_between(
-        found.lag,
-        -found.bound,
-        found.bound,
+    ax.bar(
+        found.lags,
+        2 * found.band,
+        bottom=-found.band,
+        width=1.0,
         color=style.MODEL,
         alpha=style.BAND_ALPHA,
         linewidth=0,
-        step="mid",
         label=text.say("95% band without correlation"),
     )
-    beyond = np.abs(found.value) > found.bound
+    beyond = np.abs(found.values) > found.band
     colours = list(np.where(beyond, style.FLAGGED, style.DATA))
-    ax.vlines(found.lag, 0, found.value, colors=colours, linewidth=2)
-    ax.scatter(found.lag, found.value, c=colours, s=22, zorder=3, linewidths=0)
+    ax.vlines(found.lags, 0, found.values, colors=colours, linewidth=2)
+    ax.scatter(found.lags, found.values, c=colours, s=22, zorder=3, linewidths=0)
     zero_line(ax)
-    reach = max(0.25, 1.15 * float(np.max(np.abs([*found.value, *found.bound]))))
+    reach = max(0.25, 1.15 * float(np.max(np.abs([*found.values, *found.band]))))
     ax.set_ylim(-reach, reach)
-    ax.set_xlim(0.3, found.lag[-1] + 0.7)
+    ax.set_xlim(0.3, found.lags[-1] + 0.7)
     whole_ticks(ax)
-    by = text.name(factor.name)
-    title = text.say("Autocorrelation of residuals within {group}", group=by)
-    lag = (
-        text.say("rows apart")
-        if time is None
-        else text.say("rows apart, in order of {time}", time=text.name(time))
-    )
-    finish(ax, title, lag, text.say("correlation"))
+    title = text.say("Autocorrelation of residuals within {group}", group=text.name(found.by))
+    if time is None:
+        lag = text.say("rows apart")
+    else:
+        lag = text.say("rows apart, in order of {time}", time=text.name(time))
+    whitened = found.kind == "whitened"
+    y_label = text.say("correlation (whitened)") if whitened else text.say("correlation (conditional)")
+    finish(ax, title, lag, y_label)
     return ax
+
+
+def within_groups(
+    design: Design, fit: Fit, time: str | None, group: str | None, lags: int | None
+) -> Autocorrelation:
+    """Autocorrelation of whitened residuals, or of conditional ones where whitening takes too long."""
+    try:
+        return autocorrelation(design, fit, by=group, order=time, lags=lags, most_work=_MOST_WORK)
+    except MixwellError:
+        return autocorrelation(design, fit, by=group, order=time, lags=lags, kind="scaled")
 
 
 @styled

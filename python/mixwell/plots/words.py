@@ -30,7 +30,14 @@ class Words:
         """What a variable or effect is called on an axis."""
         if variable in self.labels:
             return self.labels[variable]
-        return self.say(variable) if variable in ("(Intercept)", "Residual") else variable
+        if variable in ("(Intercept)", "Residual"):
+            return self.say(variable)
+        # Parts of an interaction, and levels in brackets: "age:Sex[Female]".
+        pieces = []
+        for part in variable.split(":"):
+            name, bracket, level = part.partition("[")
+            pieces.append(self.labels.get(name, name) + bracket + level)
+        return ":".join(pieces)
 
 
 def words(lang: str, labels: Labels) -> Words:
@@ -67,6 +74,9 @@ CHINESE: Mapping[str, str] = {
     "fixed effects": "固定效应",
     "Fixed effects": "固定效应",
     "outlying": "离群",
+    "highest: {names}": "最高：{names}",
+    "lowest: {names}": "最低：{names}",
+    "{names} and {n} more": "{names}等，另有{n}个",
     "model": "模型（部分合并）",
     "own rows only": "仅用本组数据（不合并）",
     "modes": "条件众数",
@@ -80,7 +90,8 @@ CHINESE: Mapping[str, str] = {
     "rows per cell": "每格行数",
     "density": "密度",
     "kernel density": "核密度",
-    "correlation": "相关系数",
+    "correlation (whitened)": "相关系数（白化残差）",
+    "correlation (conditional)": "相关系数（条件残差）",
     "leverage": "杠杆值",
     "normal quantile": "正态分位数",
     "standardized residual": "标准化残差",
@@ -91,7 +102,7 @@ CHINESE: Mapping[str, str] = {
     "√|residual / σ|": "√|残差 / σ|",
     "conditional mode of {effect}": "{effect}的条件众数",
     "conditional mode, {level:.0%} interval": "条件众数及{level:.0%}区间",
-    "estimate, {level:.0%} interval (units of {y})": "估计值及{level:.0%}区间（{y}的单位）",
+    "effect on {y}, {level:.0%} interval": "对{y}的效应及{level:.0%}区间",
     "% of the variance (in brackets: variance)": "占方差的百分比（括号内为方差）",
     "place of the row within {group}": "行在{group}内的次序",
     "row, in the order of the data": "行（按数据次序）",
@@ -127,6 +138,7 @@ CHINESE: Mapping[str, str] = {
     "Spread of residuals": "残差的离散程度",
     "Random effects of {group}": "{group}的随机效应",
     "Shrinkage of {group} ({count})": "{group}的收缩（{count}）",
+    "Marginal means of {y}": "{y}的边际均值",
     "Parts of the variance of {y}": "{y}的方差构成",
     "Checks of {formula}": "模型检查：{formula}",
     "Profile zeta": "剖面ζ",

@@ -1,0 +1,245 @@
+"""Picture of marginal means: what the fixed effects say of one or two variables, the others averaged over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from mixwell.data.columns import Numbers
+from mixwell.data.output import Origin
+from mixwell.design.record import Design
+from mixwell.errors import ModelError
+from mixwell.fit.record import Fit
+from mixwell.inference.degrees_of_freedom import Ddf
+from mixwell.inference.emmeans import emmeans
+from mixwell.inference.grid import reference_grid
+from mixwell.plots import style
+from mixwell.plots.layout import category_axis, finish, new_axes
+from mixwell.plots.style import styled
+from mixwell.plots.words import Labels, Lang, words
+
+FloatArray = NDArray[np.float64]
+
+_POINTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class MeanLines:
+    """Marginal means as lines or points.
+
+    Attributes
+    ----------
+    x
+        Length m: positions along the axis.
+    ticks
+        Levels of a factor along the axis; None for numbers.
+    series
+        The s values of the second variable; one empty text without.
+    mean, low, high
+        Shape (s, m); NaN where the data do not determine a mean.
+    """
+
+    x: FloatArray
+    ticks: tuple[str, ...] | None
+    series: tuple[str, ...]
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def mean_lines(
+    design: Design,
+    fit: Fit,
+    x: str,
+    by: str | None,
+    at: Mapping[str, object] | None,
+    weights: str,
+    ddf: Ddf,
+    level: float,
+) -> MeanLines:
+    """Marginal means along ``x`` for each value of ``by``.
+
+    Numbers along the axis are at 40 values of their range, as ``by`` at their mean and one standard deviation
+    to both sides, unless ``at`` says otherwise.
+    """
+    asked = dict(at or {})
+    column = design.variables.get(x)
+    numeric = isinstance(column, Numbers) and x not in asked and not levels_of(design, x)
+    if isinstance(column, Numbers) and numeric:
+        values = column.floats()
+        asked[x] = np.linspace(values.min(), values.max(), _POINTS)
+    other = design.variables.get(by) if by is not None else None
+    if by is not None and isinstance(other, Numbers) and by not in asked and not levels_of(design, by):
+        centre, sd = float(other.floats().mean()), float(other.floats().std())
+        asked[by] = [float(f"{value:.3g}") for value in (centre - sd, centre, centre + sd)]
+    table = emmeans(
+        design,
+        fit,
+        Origin("pandas", None),
+        [x],
+        by=[by] if by is not None else None,
+        at=asked,
+        weights=weights,
+        ddf=ddf,
+        level=level,
+    ).frame
+    assert isinstance(table, pd.DataFrame)
+    places = list(dict.fromkeys(table[x]))
+    kinds = list(dict.fromkeys(table[by])) if by is not None else [""]
+    shape = (len(kinds), len(places))
+    # The variable along the axis varies fastest.
+    mean, low, high = (
+        table[name].to_numpy(dtype=np.float64).reshape(shape)
+        for name in ("estimate", "conf_low", "conf_high")
+    )
+    numbers = isinstance(column, Numbers)
+    return MeanLines(
+        x=np.array(places, dtype=np.float64) if numbers else np.arange(len(places), dtype=np.float64),
+        ticks=None if numbers else tuple(str(place) for place in places),
+        series=tuple(str(kind) for kind in kinds),
+        mean=mean,
+        low=low,
+        high=high,
+    )
+
+
+def levels_of(design: Design, name: str) -> bool:
+    """Whether a variable has levels in the reference grid, as factors and numbers with two values do."""
+    return any(axis.name == name and axis.averaged for axis in reference_grid(design).axes)
+
+
+def natural_pair(design: Design) -> tuple[str, str | None]:
+    """The variables drawn by default: of the first term with two variables, else the first variable.
+
+    Raises
+    ------
+    ModelError
+        If the fixed part has none.
+    """
+    known = [axis.name for axis in reference_grid(design).axes]
+    if not known:
+        raise ModelError(
+            "The fixed part has no variable, so there are no marginal means to draw; "
+            "plot.random_effects() shows how the groups differ."
+        )
+    for term in design.fixed_terms:
+        if len(term.variables) == 2 and all(name in known for name in term.variables):
+            first, second = term.variables
+            # Numbers along the axis, levels as colours.
+            if not levels_of(design, first) or levels_of(design, second):
+                return first, second
+            return second, first
+    return known[0], None
+
+
+@styled
+def plot_effects(
+    design: Design,
+    fit: Fit,
+    x: str | None = None,
+    by: str | None = None,
+    *,
+    at: Mapping[str, object] | None = None,
+    weights: str = "equal",
+    ddf: Ddf = "satterthwaite",
+    level: float = 0.95,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+) -> Axes:
+    """Marginal means with confidence intervals, along one variable, for each value of another.
+
+    Other factors are averaged over, other numbers are at their mean: the means of ``fit.emmeans()``, on the
+    scale of the model.
+
+    Parameters
+    ----------
+    design, fit
+        Of a fitted model.
+    x
+        A variable of the fixed part: numbers give a line with a band, levels points with intervals. By
+        default the variables of the first interaction, or the first variable.
+    by
+        A second variable, as colours; a number at its mean and one standard deviation to both sides.
+    at, weights, ddf, level
+        As for ``fit.emmeans()``.
+    ax
+        Axes to draw in; by default those of a new figure.
+    labels
+        What variables are called, with units.
+    lang
+        ``"en"`` or ``"zh"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    DataError
+        If the fixed part has no such variable.
+    ModelError
+        If the fixed part has no variable at all.
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("weight ~ Treatment * sex + (1 | Litter)", mw.datasets.load_ratpups())
+    >>> ax = plot_effects(fit.design, fit.fit, "Treatment", "sex", ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['Control', 'Low', 'High']
+    """
+    text = words(lang, labels)
+    if x is None:
+        x, second = natural_pair(design)
+        by = by if by is not None or second is None else second
+    found = mean_lines(design, fit, x, by, at, weights, ddf, level)
+    ax = new_axes(ax, (6.2, 4.4))
+    count = len(found.series)
+    for j, name in enumerate(found.series):
+        colour = style.colour(j)
+        label = name if by is not None else None
+        if found.ticks is None:
+            ax.plot(
+                found.x, found.mean[j], color=colour, label=label, linestyle=("-", "--", "-.", ":")[j % 4]
+            )
+            ax.fill_between(
+                found.x, found.low[j], found.high[j], color=colour, alpha=style.BAND_ALPHA, linewidth=0
+            )
+            continue
+        shift = (j - (count - 1) / 2) * min(0.12, 0.5 / count)
+        ax.errorbar(
+            found.x + shift,
+            found.mean[j],
+            yerr=(found.mean[j] - found.low[j], found.high[j] - found.mean[j]),
+            color=colour,
+            marker=style.marker(j),
+            markersize=6,
+            linewidth=1.0 if count > 1 else 0,
+            elinewidth=1.6,
+            alpha=0.95,
+            label=label,
+        )
+    if found.ticks is not None:
+        ax.set_xlim(-0.5, len(found.ticks) - 0.5)
+        category_axis(ax, found.ticks)
+    y = text.name(design.response_name)
+    title = text.say("Marginal means of {y}", y=y)
+    lost = int(np.isnan(found.mean).sum())
+    if lost:
+        title = text.say("{title} ({n} not defined)", title=title, n=lost)
+    heading = text.name(by) if by is not None else None
+    finish(
+        ax,
+        title,
+        text.name(x),
+        text.say("mean of {y}, {level:.0%} interval", y=y, level=level),
+        heading=heading,
+    )
+    return ax

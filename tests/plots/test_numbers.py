@@ -1,0 +1,259 @@
+"""The numbers behind pictures, against identities and independent computations."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import mixwell as mw
+from mixwell.plots.along import covariate, group_lines, natural_covariate
+from mixwell.plots.data import cells, group_paths, means_along
+from mixwell.plots.grouped import (
+    ellipse,
+    evenly,
+    group_quantiles,
+    mode_table,
+    position_within,
+    shrinkage,
+)
+from mixwell.plots.profiles import profile_line
+from mixwell.plots.quantiles import local_level, normal_quantiles, plotting_positions, shown_ranks
+from mixwell.plots.residuals import MEAN_ROOT_NORMAL
+from mixwell.plots.smooth import binned, density, histogram_edges, smooth
+
+
+@pytest.fixture(scope="module")
+def sleep():
+    return mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+
+
+def local_line(x, y, at, span):
+    """Tricube-weighted straight line at one point, by weighted least squares."""
+    distance = np.abs(x - at)
+    h = np.sort(distance)[int(np.ceil(span * len(x))) - 1] * 1.001
+    w = np.clip(1 - (distance / h) ** 3, 0, None) ** 3
+    return np.polyfit(x - at, y, 1, w=np.sqrt(w))[1]
+
+
+def test_smooth_is_local_linear_regression():
+    rng = np.random.default_rng(1)
+    x = np.sort(rng.uniform(0, 10, 120))
+    y = np.sin(x) + rng.normal(0, 0.2, 120)
+    found = smooth(x, y, span=0.4)
+    expected = [local_line(x, y, at, 0.4) for at in x]
+    np.testing.assert_allclose(found.mean, expected, rtol=0, atol=1e-9)
+
+
+def test_smooth_of_few_distinct_values_is_their_means():
+    x = np.array([0.0, 0.0, 1.0, 1.0])
+    found = smooth(x, np.array([1.0, 3.0, 5.0, 7.0]))
+    np.testing.assert_allclose(found.mean, [2.0, 6.0])
+    assert np.isfinite(found.low).all()
+
+
+def test_smooth_of_a_constant_covariate_is_the_mean():
+    found = smooth(np.ones(10), np.arange(10.0))
+    np.testing.assert_allclose(found.mean, [4.5])
+
+
+def test_band_of_the_smooth_covers_at_its_level():
+    rng = np.random.default_rng(7)
+    x = np.linspace(0, 1, 100)
+    inside = []
+    for _ in range(300):
+        found = smooth(x, 1 + 2 * x + rng.normal(size=100))
+        inside.append((found.low < 1 + 2 * x) & (1 + 2 * x < found.high))
+    assert 0.93 < np.mean(inside) < 0.97
+
+
+def test_bins_keep_totals():
+    rng = np.random.default_rng(2)
+    x, y = rng.integers(0, 5000, 20_000).astype(float), rng.normal(size=20_000)
+    bins = binned(x, y, 100)
+    assert len(bins.x) <= 100
+    assert bins.count.sum() == 20_000
+    np.testing.assert_allclose(bins.count @ bins.y, y.sum(), atol=1e-9)
+    between = bins.count @ (bins.y - y.mean()) ** 2
+    np.testing.assert_allclose(bins.within + between, np.sum((y - y.mean()) ** 2), rtol=1e-12)
+
+
+def test_density_equals_a_direct_sum_of_kernels():
+    rng = np.random.default_rng(3)
+    values = rng.gamma(2.0, size=300)
+    found = density(values, points=2001)
+    iqr = np.subtract(*np.quantile(values, [0.75, 0.25])) / 1.349
+    h = 0.9 * min(values.std(ddof=1), iqr) * 300**-0.2
+    direct = stats.norm.pdf((found.x[:, None] - values) / h).sum(axis=1) / (300 * h)
+    # Linear binning on a grid of 2001 points.
+    np.testing.assert_allclose(found.height, direct, atol=2e-5)
+
+
+def test_histogram_edges_span_the_data():
+    values = np.random.default_rng(4).normal(size=100_000)
+    edges = histogram_edges(values)
+    assert edges[0] == values.min()
+    assert edges[-1] == values.max()
+    assert 6 <= len(edges) - 1 <= 60
+
+
+def test_plotting_positions_are_those_of_r():
+    # R: ppoints(5), ppoints(12)
+    np.testing.assert_allclose(plotting_positions(5), (np.arange(1, 6) - 0.375) / 5.25)
+    np.testing.assert_allclose(plotting_positions(12), (np.arange(1, 13) - 0.5) / 12)
+
+
+@pytest.mark.parametrize("n", [15, 200, 3000])
+def test_quantile_band_is_simultaneous(n):
+    rng = np.random.default_rng(11)
+    wholly = [not normal_quantiles(rng.normal(3, 2, n), 0.95).outside.any() for _ in range(400)]
+    # 400 draws: standard error 1.1 %; the band itself is simulated, another 0.7 %.
+    assert 0.91 < np.mean(wholly) < 0.985
+
+
+def test_quantile_band_is_narrower_than_without_estimation():
+    assert local_level(50, 0.95, True) > local_level(50, 0.95, False)
+
+
+def test_quantiles_of_many_values_are_thinned_but_keep_the_ends():
+    values = np.random.default_rng(5).normal(size=50_000)
+    found = normal_quantiles(values)
+    assert len(found.sample) <= 400
+    standardized = (values - values.mean()) / values.std(ddof=1)
+    assert found.sample[0] == standardized.min()
+    assert found.sample[-1] == standardized.max()
+    np.testing.assert_allclose(standardized[found.position], found.sample)
+    ranks = shown_ranks(50_000)
+    assert ranks[0] == 1
+    assert ranks[-1] == 50_000
+
+
+def test_mean_root_of_a_normal():
+    expected, _ = stats.norm.expect(lambda z: np.sqrt(np.abs(z))), None
+    np.testing.assert_allclose(MEAN_ROOT_NORMAL, expected, rtol=1e-6)
+
+
+def test_group_quantiles_are_those_of_pandas():
+    rng = np.random.default_rng(6)
+    values, codes = rng.normal(size=500), rng.integers(0, 40, 500)
+    expected = pd.Series(values).groupby(codes).quantile([0.25, 0.5, 0.9]).unstack()
+    np.testing.assert_allclose(group_quantiles(values, codes, 40, [0.25, 0.5, 0.9]), expected)
+
+
+def test_even_choice_keeps_both_ends():
+    chosen = evenly(np.arange(1000), 7)
+    assert len(chosen) == 7
+    assert chosen[0] == 0
+    assert chosen[-1] == 999
+    np.testing.assert_array_equal(evenly(np.arange(5), 7), np.arange(5))
+
+
+def test_ellipse_holds_its_share_of_a_normal():
+    covariance = np.array([[4.0, -1.5], [-1.5, 1.0]])
+    edge = ellipse(covariance, 0.8)
+    distance = np.einsum("ni,ij,nj->n", edge, np.linalg.inv(covariance), edge)
+    np.testing.assert_allclose(distance, stats.chi2.ppf(0.8, 2), rtol=1e-10)
+
+
+def test_ellipse_of_a_singular_covariance_is_a_segment():
+    edge = ellipse(np.array([[1.0, 2.0], [2.0, 4.0]]), 0.95)
+    np.testing.assert_allclose(edge[:, 1], 2 * edge[:, 0], atol=1e-6)
+
+
+def test_position_within_groups():
+    np.testing.assert_array_equal(position_within(np.array([1, 0, 1, 1, 0])), [1, 1, 2, 3, 2])
+
+
+def test_mode_scores_divide_by_the_spread_before_the_data(sleep):
+    table = mode_table(sleep.design, sleep.fit, 0, 1)
+    prior = sleep.fit.term_cov[0][1, 1]
+    posterior = sleep.fit.mode_cov[0][:, 1, 1]
+    np.testing.assert_allclose(table.score, sleep.fit.modes[0][:, 1] / np.sqrt(prior - posterior))
+    assert not table.outlying.any()
+
+
+def test_own_coefficients_are_those_of_separate_regressions(sleep):
+    found = shrinkage(sleep.design, sleep.fit, 0)
+    data = mw.datasets.load_sleepstudy()
+    for i, subject in enumerate(sleep.design.factors[0].levels):
+        rows = data[data.Subject == subject]
+        slope, intercept = np.polyfit(rows.Days, rows.Reaction, 1)
+        np.testing.assert_allclose(found.own[i], [intercept, slope], rtol=1e-9)
+    np.testing.assert_allclose(found.model, sleep.coef["Subject"].to_numpy())
+    np.testing.assert_allclose(found.population, sleep.params)
+
+
+def test_groups_that_cannot_be_regressed_have_no_own_coefficients():
+    data = mw.datasets.load_sleepstudy()
+    data = data[(data.Subject != "308") | (data.Days == 2)]
+    fit = mw.lmer("Reaction ~ Days + (Days | Subject)", data)
+    found = shrinkage(fit.design, fit.fit, 0)
+    first = list(fit.design.factors[0].levels).index("308")
+    assert np.isnan(found.own[first]).all()
+    assert np.isfinite(np.delete(found.own, first, axis=0)).all()
+
+
+def test_group_lines_are_predictions():
+    fit = mw.lmer("distance ~ age * Sex + (age | Subject)", mw.datasets.load_orthodont())
+    lines = group_lines(fit.design, fit.fit, 0, natural_covariate(fit.design, 0), np.array([3, 20]))
+    for i, code in enumerate(lines.groups):
+        subject = fit.design.factors[0].levels[code]
+        sex = "Male" if subject.startswith("M") else "Female"
+        rows = {
+            "age": lines.x,
+            "Sex": np.full(len(lines.x), sex, dtype=object),
+            "Subject": np.full(len(lines.x), subject, dtype=object),
+        }
+        np.testing.assert_allclose(lines.group[i], fit.predict(rows), rtol=1e-10)
+        np.testing.assert_allclose(lines.population[i], fit.predict(rows, random=False), rtol=1e-10)
+
+
+def test_band_of_the_population_has_the_degrees_of_freedom_of_the_tests(sleep):
+    lines = group_lines(sleep.design, sleep.fit, 0, covariate(sleep.design, "Days"), np.array([0]))
+    # At zero days the population mean is the intercept.
+    low, high = sleep.conf_int().loc["(Intercept)"]
+    np.testing.assert_allclose([lines.low[0, 0], lines.high[0, 0]], [low, high], rtol=1e-10)
+
+
+def test_groups_go_along_the_variable_of_their_slope():
+    data = mw.datasets.load_ratpups()
+    fit = mw.lmer("weight ~ Lsize + Treatment * sex + (sex | Litter)", data)
+    found = natural_covariate(fit.design, 0)
+    assert found.name == "sex"
+    assert found.ticks == ("Male", "Female")
+
+
+def test_nothing_to_go_along_is_said():
+    fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
+    with pytest.raises(mw.ModelError, match="varies within Batch"):
+        natural_covariate(fit.design, 0)
+
+
+def test_profile_line_passes_through_its_points_and_integrates():
+    values = np.linspace(1.0, 9.0, 15)
+    zeta = (values - 5) * 1.1
+    line = profile_line(values, zeta, points=2001)
+    np.testing.assert_allclose(np.interp(values, line.value, line.zeta), zeta, atol=1e-9)
+    np.testing.assert_allclose(np.trapezoid(line.height, line.value), 1.0, atol=2e-5)
+
+
+def test_cells_hold_every_value_once():
+    y = np.arange(6.0)
+    x = pd.Categorical(["a", "b", "a", "b", "a", "a"])
+    hue = pd.Categorical(["u", "u", "v", "v", "v", "u"])
+    frame = mw.data.frame.open_frame(pd.DataFrame({"x": x, "hue": hue}))
+    found = cells(y, frame.column("x"), frame.column("hue"))
+    assert [[cell.tolist() for cell in row] for row in found.rows] == [[[0, 5], [2, 4]], [[1], [3]]]
+
+
+def test_means_along_are_those_of_pandas():
+    rng = np.random.default_rng(8)
+    x, y = rng.integers(0, 6, 200).astype(float), rng.normal(size=200)
+    found = means_along(x, y)
+    grouped = pd.Series(y).groupby(x)
+    np.testing.assert_allclose(found.mean, grouped.mean())
+    np.testing.assert_allclose(found.se, grouped.sem())
+
+
+def test_paths_average_rows_at_the_same_place():
+    paths = group_paths(np.array([1.0, 0, 1, 2]), np.array([1.0, 2, 3, 9]), np.array([0, 0, 0, 1]))
+    assert [path.tolist() for path in paths] == [[[0, 2], [1, 2]], [[2, 9]]]
