@@ -13,8 +13,8 @@ import pytest
 from scipy.special import chdtrc
 
 import mixwell as mw
+from mixwell.inference import information
 from mixwell.inference.chi_bar import boundary_p_value
-from mixwell.inference.information import covariance_information
 from mixwell.inference.nesting import random_nesting
 from small_models import FITS, fitted, grouped
 
@@ -253,9 +253,23 @@ def test_information_matches_dense_traces(name: str) -> None:
     parts.append(np.diag(1 / w))
     solved = [np.linalg.solve(v, part) for part in parts]
     expected = np.array([[np.trace(a @ b) for b in solved] for a in solved])
-    found = covariance_information(design, fit.fit.term_cov, fit.sigma)
+    found = information.covariance_information(design, fit.fit.term_cov, fit.sigma)
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * abs(expected).max())
 
 
 def test_models_of_this_file_exist() -> None:
     assert {"slopes", "independent", "nested", "weights, offset", "category slopes"} <= set(FITS)
+
+
+def test_large_crossed_designs_take_factors_as_uncorrelated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two crossed variances: nearly the p-value of the full covariance."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame(
+        {"a": rng.integers(0, 20, 400).astype(str), "b": rng.integers(0, 20, 400).astype(str)}
+    )
+    data["y"] = rng.normal(size=400) + 0.2 * rng.normal(size=20)[data["a"].astype(int)]
+    data["c"] = np.tile(["u", "v", "w", "z"], 100)
+    fits = [quiet(f"y ~ 1 + {random}", data) for random in ("(1 | c)", "(1 | a) + (1 | b) + (1 | c)")]
+    full = mw.anova(*fits)["p_value"].iloc[1]
+    monkeypatch.setattr(information, "DENSE_LIMIT", 10)
+    assert mw.anova(*fits)["p_value"].iloc[1] == pytest.approx(full, rel=0.03)

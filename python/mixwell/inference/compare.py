@@ -18,7 +18,7 @@ from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
 from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_triangle
-from mixwell.inference.information import covariance_information
+from mixwell.inference.information import covariance_of_estimates
 from mixwell.inference.nesting import RandomNesting, mean_is_nested, random_nesting, same_columns
 
 FloatArray = NDArray[np.float64]
@@ -112,7 +112,7 @@ def boundary_covariance(small_fit: Fit, large: Design, nesting: RandomNesting) -
     Of the entries of N' Sigma N, N being the combinations without variance under the null hypothesis.
     """
     null = nesting.embedded(small_fit.term_cov)
-    information = covariance_information(large, null, small_fit.sigma)
+    covariance = covariance_of_estimates(large, null, small_fit.sigma)
     rows = []
     at = 0
     for basis in nesting.free:
@@ -120,13 +120,13 @@ def boundary_covariance(small_fit: Fit, large: Design, nesting: RandomNesting) -
         r, c = lower_triangle(k)
         for a, b in zip(*lower_triangle(m), strict=True):
             # d (N' Sigma N)_ab for a change in each entry of Sigma's lower triangle.
-            change = np.zeros(len(information))
+            change = np.zeros(len(covariance))
             both = basis[r, a] * basis[c, b] + basis[c, a] * basis[r, b]
             change[at : at + len(r)] = np.where(r == c, both / 2, both)
             rows.append(change)
         at += k * (k + 1) // 2
     maps = np.array(rows)
-    return maps @ np.linalg.solve(information, maps.T)
+    return maps @ covariance @ maps.T
 
 
 def _same_weights(a: Design, b: Design) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.design.record import Design
-from mixwell.errors import ModelError
 
 FloatArray = NDArray[np.float64]
 
@@ -33,11 +33,6 @@ def covariance_information(design: Design, covariances: Sequence[FloatArray], si
     -------
     ndarray
         Over the entries of each term's covariance matrix (lower triangle by column), then sigma^2.
-
-    Raises
-    ------
-    ModelError
-        Crossed factors with too many levels for dense algebra.
     """
     factors = {term.factor for term in design.terms}
     blocks = _levelwise(design, covariances, sigma) if len(factors) == 1 else None
@@ -62,6 +57,37 @@ def covariance_information(design: Design, covariances: Sequence[FloatArray], si
         out[i, size] = out[size, i] = b.trace_once(second, one)
     out[size, size] = trace_2
     return out
+
+
+def covariance_of_estimates(design: Design, covariances: Sequence[FloatArray], sigma: float) -> FloatArray:
+    """Asymptotic covariance, up to a factor, of the entries of each term's covariance matrix.
+
+    Estimates of different factors are taken as uncorrelated where there are too many random effects for dense
+    algebra: in crossed designs of that size they nearly are.
+
+    Returns
+    -------
+    ndarray
+        Over the entries of :func:`covariance_information` but sigma^2.
+    """
+    factors = sorted({term.factor for term in design.terms})
+    if len(factors) == 1 or n_random_effects(design) <= DENSE_LIMIT:
+        inverse = np.linalg.inv(covariance_information(design, covariances, sigma))
+        return inverse[:-1, :-1].astype(np.float64, copy=False)
+    sizes = [len(c) * (len(c) + 1) // 2 for c in covariances]
+    starts = np.cumsum([0, *sizes])
+    whole = np.zeros((starts[-1], starts[-1]))
+    for factor in factors:
+        own = [i for i, term in enumerate(design.terms) if term.factor == factor]
+        part = replace(design, terms=tuple(design.terms[i] for i in own))
+        entries = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in own])
+        whole[np.ix_(entries, entries)] = covariance_of_estimates(part, [covariances[i] for i in own], sigma)
+    return whole
+
+
+def n_random_effects(design: Design) -> int:
+    """Columns of Z."""
+    return sum(design.factors[term.factor].n_levels * len(term.names) for term in design.terms)
 
 
 class _Blocks:
@@ -121,11 +147,6 @@ def _dense(design: Design, covariances: Sequence[FloatArray], sigma: float) -> _
     """Several factors: B is dense over all random effects, column by column of each term."""
     sizes = [design.factors[term.factor].n_levels for term in design.terms for _ in term.names]
     total = sum(sizes)
-    if total > DENSE_LIMIT:
-        raise ModelError(
-            f"testing several variances at once needs a dense matrix of {total} random effects, more than "
-            f'{DENSE_LIMIT}; test one term after the other, or use method="bootstrap"'
-        )
     starts = np.concatenate([[0], np.cumsum(sizes)])
     root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
     columns = [
