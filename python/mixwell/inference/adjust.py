@@ -25,8 +25,12 @@ DIRECTIONS = 1 << 16
 # Eigenvalues of a correlation matrix below this are zero.
 RANK = 1e-10
 
-_Z, _Z_WEIGHTS = np.polynomial.legendre.leggauss(128)
-_S, _S_WEIGHTS = np.polynomial.legendre.leggauss(96)
+Rule = tuple[FloatArray, FloatArray]
+
+_Z: Rule = np.polynomial.legendre.leggauss(128)
+_Z_COARSE: Rule = np.polynomial.legendre.leggauss(32)
+_S: Rule = np.polynomial.legendre.leggauss(64)
+_S_FINE: Rule = np.polynomial.legendre.leggauss(160)
 
 
 def range_upper(q: float, k: int, df: float) -> float:
@@ -41,7 +45,7 @@ def range_upper(q: float, k: int, df: float) -> float:
     if q <= 0:
         return 1.0
     if np.isinf(df):
-        return float(_normal_range_upper(np.array([q]), k)[0])
+        return float(_normal_range_upper(np.array([q]), k, _Z)[0])
 
     a = df / 2
     if a < 100:
@@ -55,35 +59,35 @@ def range_upper(q: float, k: int, df: float) -> float:
     # Where the integrand is more than e^-45 of its maximum; to the left it falls as s^df.
     low, high = -60 / min(df, 60) - 4, 3.0
     n_inside = 0
-    while n_inside < 20:
-        coarse = np.linspace(low, high, 200)
+    while n_inside < 12:
+        coarse = np.linspace(low, high, 64)
         with np.errstate(divide="ignore"):
-            height = density(coarse) + np.log(_normal_range_upper(q * np.exp(coarse), k))
+            height = density(coarse) + np.log(_normal_range_upper(q * np.exp(coarse), k, _Z_COARSE))
         if not np.isfinite(height.max()):
             return 0.0
         inside = np.flatnonzero(height > height.max() - 45)
         low, high = coarse[max(inside[0] - 1, 0)], coarse[min(inside[-1] + 1, len(coarse) - 1)]
         n_inside = len(inside)
     half = (high - low) / 2
-    log_s = low + half * (_S + 1)
-    return min(
-        1.0,
-        float(half * np.sum(_S_WEIGHTS * np.exp(density(log_s)) * _normal_range_upper(q * np.exp(log_s), k))),
-    )
+    nodes, weights = _S if df >= 10 else _S_FINE  # with few df the range is wide
+    log_s = low + half * (nodes + 1)
+    upper = _normal_range_upper(q * np.exp(log_s), k, _Z)
+    return min(1.0, float(half * np.sum(weights * np.exp(density(log_s)) * upper)))
 
 
-def _normal_range_upper(w: FloatArray, k: int) -> FloatArray:
+def _normal_range_upper(w: FloatArray, k: int, rule: Rule) -> FloatArray:
     """P(range of k standard normals > w): k phi(z) [Phi(z)^(k-1) - (Phi(z) - Phi(z - w))^(k-1)] over z."""
     w = np.minimum(w, 80.0)[:, np.newaxis]  # beyond, zero in double precision
     low, high = -9.0, 9.0 + w / 2
     half = (high - low) / 2
-    z = low + half * (_Z + 1)
+    nodes, weights = rule
+    z = low + half * (nodes + 1)
     log_phi = log_ndtr(z)
     ratio = np.exp(np.minimum(log_ndtr(z - w) - log_phi, 0.0))
     with np.errstate(divide="ignore"):
         lost = -np.expm1((k - 1) * np.log1p(-ratio))
     density = np.exp(-(z**2) / 2 + (k - 1) * log_phi) / np.sqrt(2 * np.pi)
-    return np.asarray(k * np.sum(half * _Z_WEIGHTS * density * lost, axis=1))
+    return np.asarray(k * np.sum(half * weights * density * lost, axis=1))
 
 
 def maximum_upper(t: FloatArray, df: FloatArray, correlation: FloatArray) -> FloatArray:
@@ -214,9 +218,15 @@ def _tail(adjust: str, df: float, correlation: FloatArray, n_means: int) -> Call
 
 
 def _solve(tail: Callable[[float], float], alpha: float, df: float) -> float:
-    """The t with this upper tail; it lies beyond that of one comparison."""
-    low = float(t_quantile(1 - alpha, np.array([df]))[0])
-    high = 2 * low
-    while tail(high) > alpha:
-        high *= 2
-    return float(brentq(lambda t: np.log(tail(t) / alpha), 0.99 * low, high, xtol=1e-10, rtol=1e-12))
+    """The t with this upper tail, by secants of its logarithm, which is nearly a line."""
+    before = float(t_quantile(1 - alpha, np.array([df]))[0])  # that of one comparison
+    value_before = np.log(tail(before) / alpha)
+    t = 1.2 * before
+    for _ in range(50):
+        value = np.log(tail(t) / alpha)
+        if abs(value) < 1e-10 or value == value_before:
+            return t
+        before, value_before, t = t, value, t - value * (t - before) / (value - value_before)
+    raise MixwellError(
+        f"No critical value found at alpha={alpha} with {df} degrees of freedom; adjust otherwise."
+    )
