@@ -742,22 +742,48 @@ class LmerResult:
 
     # ---- shares of variance
 
-    def icc(self) -> icc_r2.Icc:
+    def icc(
+        self,
+        interval: Literal["profile", "bootstrap"] | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: Seed = None,
+    ) -> icc_r2.Icc:
         """Intraclass correlation: the share of the random effects in the variance.
 
         ``adjusted`` leaves the fixed effects out of the total, ``conditional`` counts them, ``by_factor``
         splits the adjusted one. With random slopes the variance of a term is the mean over rows of z' Sigma z
         (Johnson 2014).
 
+        Parameters
+        ----------
+        interval
+            Adds ``conf_low``, ``conf_high`` of the adjusted one: ``"profile"`` for models with a single
+            random intercept, parametric ``"bootstrap"`` (percentile, ``n`` draws) for any.
+        level, n, seed
+            Confidence level; draws and seed of the bootstrap.
+
         Examples
         --------
         >>> import mixwell as mw
         >>> fit = mw.lmer("Reaction ~ Days + (1 | Subject)", mw.datasets.load_sleepstudy())
-        >>> print(fit.icc())
-        ICC adjusted     0.5893
+        >>> print(fit.icc(interval="profile"))
+        ICC adjusted     0.5893  [0.4128, 0.7654]
         ICC conditional  0.4244
         """
-        return icc_r2.icc(self.design, self.fit)
+        found = icc_r2.icc(self.design, self.fit)
+        if interval is None:
+            return found
+        if interval == "profile":
+            low, high = icc_r2.icc_interval(self.design, self.fit, level)
+        elif interval == "bootstrap":
+            boot = self.bootstrap(n, statistic=lambda fit: fit.icc().adjusted, seed=seed)
+            low, high = boot.interval(level)[0]
+        else:
+            raise MixwellError(
+                f"icc(interval={interval!r}) does not exist; there are 'profile' and 'bootstrap'."
+            )
+        return replace(found, conf_low=low, conf_high=high)
 
     def r2(self) -> icc_r2.R2:
         """R squared of Nakagawa & Schielzeth (2013): ``marginal`` (fixed effects), ``conditional`` (all).

@@ -88,6 +88,41 @@ def test_reliability_has_a_frame_per_factor_and_refuses_zero_variances() -> None
         flat.reliability()
 
 
+def test_profile_interval_of_balanced_data_is_the_likelihood_of_the_ratio() -> None:
+    """By ML the ends are where the dense likelihood, maximized over mean and scale, drops by z^2 / 2."""
+    data = mw.datasets.load_dyestuff()
+    fit = mw.lmer("Yield ~ 1 + (1 | Batch)", data, reml=False)
+    y = data["Yield"].to_numpy(float)
+    same = (data["Batch"].to_numpy()[:, None] == data["Batch"].to_numpy()[None, :]) * 1.0
+
+    def criterion(icc: float) -> float:
+        v = icc * same + (1 - icc) * np.eye(30)
+        ones = np.ones(30)
+        w = np.linalg.solve(v, np.column_stack([ones, y]))
+        r = y - ones * (ones @ w[:, 1]) / (ones @ w[:, 0])
+        scale = r @ np.linalg.solve(v, r) / 30
+        return float(30 * np.log(2 * np.pi * scale) + np.linalg.slogdet(v)[1] + 30)
+
+    icc = fit.icc("profile", level=0.9)
+    for end in (icc.conf_low, icc.conf_high):
+        assert end is not None
+        if end > 0:
+            assert criterion(end) - fit.criterion == pytest.approx(1.6448536269514722**2, abs=1e-6)
+    assert icc.conf_low is not None
+    assert icc.conf_high is not None
+    assert icc.conf_low < icc.adjusted < icc.conf_high
+    assert fit.icc("profile", level=0.999).conf_low == 0.0
+
+
+def test_bootstrap_interval_of_the_icc() -> None:
+    fit = fitted("slopes")
+    icc = fit.icc("bootstrap", n=60, seed=1)
+    draws = fit.bootstrap(60, statistic=lambda f: f.icc().adjusted, seed=1)
+    assert (icc.conf_low, icc.conf_high) == draws.interval()[0]
+    with pytest.raises(mw.ModelError, match=r"the random part is \(x \| g\)"):
+        fit.icc("profile")
+
+
 # ---- variance inflation
 
 

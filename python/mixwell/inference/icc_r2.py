@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell import kernel
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.inference.parameters import normal_quantile
 
 FloatArray = NDArray[np.float64]
 
@@ -132,6 +134,47 @@ def icc(design: Design, fit: Fit) -> Icc:
     )
 
 
+def icc_interval(design: Design, fit: Fit, level: float) -> tuple[float, float]:
+    """Profile interval of the ICC of a model with a single random intercept, by the fit's own criterion.
+
+    The ICC is theta^2 / (1 + theta^2): the ends are where the criterion, with sigma and beta profiled out,
+    exceeds its minimum by the quantile of chi-square with one degree of freedom.
+
+    Raises
+    ------
+    ModelError
+        For any other random part.
+    """
+    if len(design.terms) != 1 or len(design.terms[0].columns) != 1 or np.ptp(design.terms[0].columns[0]) > 0:
+        labels = ", ".join(term.label for term in design.terms)
+        raise ModelError(
+            "profile intervals of the ICC are for a single random intercept; the random part is "
+            f'{labels}. Use interval="bootstrap"'
+        )
+    unit = abs(float(design.terms[0].columns[0][0]))
+    problem = kernel.problem(design)
+    limit = fit.criterion + normal_quantile(level) ** 2
+
+    def excess(log_theta: float) -> float:
+        theta = np.array([math.exp(log_theta) / unit])
+        return kernel.components(design, problem, theta, reml=fit.reml).criterion - limit
+
+    estimate = max(float(fit.theta[0]) * unit, 1e-5)
+    ends = []
+    for step, end in ((-1.0, 0.0), (1.0, 1.0)):
+        inner, outer = math.log(estimate), math.log(estimate) + step
+        while excess(outer) < 0 and abs(outer) < 30:
+            inner, outer = outer, outer + step
+        if excess(outer) < 0:
+            ends.append(end)
+            continue
+        while abs(outer - inner) > 1e-12:
+            middle = (inner + outer) / 2
+            inner, outer = (middle, outer) if excess(middle) < 0 else (inner, middle)
+        ends.append(1 / (1 + math.exp(-2 * outer)))
+    return ends[0], ends[1]
+
+
 def r2(design: Design, fit: Fit) -> R2:
     """R squared of a fit, see :class:`R2`."""
     parts = shares(design, fit)
@@ -174,8 +217,8 @@ def reliabilities(design: Design, fit: Fit, factor: int) -> FloatArray:
     ]
     if empty:
         raise ModelError(
-            f"the reliability of {empty[0]!r} of {design.factors[factor].name!r} is not defined: its variance "
-            "is estimated as zero. Remove the term from the model"
+            f"the reliability of {empty[0]!r} of {design.factors[factor].name!r} is not defined: its "
+            "variance is estimated as zero. Remove the term from the model"
         )
     conditional = np.diagonal(fit.mode_cov[factor], axis1=1, axis2=2)
     out: FloatArray = 1 - conditional / variances
