@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from mixwell.diagnostics import access
     from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
+    from mixwell.diagnostics import robust as sandwich
     from mixwell.diagnostics.residuals import ResidualKind
+    from mixwell.diagnostics.robust import RobustKind
     from mixwell.inference import bootstrap as resampling
     from mixwell.inference import icc_r2, lrt, vif
     from mixwell.inference import profile as profiling
@@ -63,6 +65,7 @@ else:
     access = lazy_module("mixwell.diagnostics.access")
     deletion = lazy_module("mixwell.diagnostics.influence")
     residual_kinds = lazy_module("mixwell.diagnostics.residuals")
+    sandwich = lazy_module("mixwell.diagnostics.robust")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     vif = lazy_module("mixwell.inference.vif")
     lrt = lazy_module("mixwell.inference.lrt")
@@ -139,6 +142,39 @@ class LmerResult:
         """Covariance matrix of the fixed effects, p x p."""
         return square_frame(self._origin, self.fit.vcov, quantities.kept_names(self.design, self.fit))
 
+    def vcov_robust(self, kind: RobustKind = "CR2", cluster: str | ArrayLike | None = None) -> NativeFrame:
+        """Cluster-robust covariance matrix of the fixed effects, p x p.
+
+        It stays valid where the random effects or the residual variance are wrong, as long as clusters are
+        independent. ``conf_int(robust=)`` and ``summary(robust=)`` use it, with Satterthwaite's degrees of
+        freedom (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018).
+
+        Parameters
+        ----------
+        kind
+            ``"CR0"``: without correction (Liang & Zeger 1986). ``"CR1"``: times m / (m - 1) for m clusters.
+            ``"CR2"``: unbiased if the model is true; the one for few clusters.
+        cluster
+            A factor of the model or labels of the rows used, in which every random effect is nested; by
+            default the outermost grouping factor.
+
+        Raises
+        ------
+        ModelError
+            If clusters share random effects, as they do with crossed factors.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (1 | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.vcov_robust().round(3)
+                     (Intercept)   Days
+        (Intercept)       46.575 -1.451
+        Days              -1.451  2.389
+        """
+        found = sandwich.robust_covariance(self.design, self.fit, kind, cluster)
+        return square_frame(self._origin, found.vcov, quantities.kept_names(self.design, self.fit))
+
     def _coefficient_tests(self, ddf: str) -> RowTests:
         return row_tests(approximation(self.design, self.fit, ddf), self.fit.beta, np.eye(len(self.fit.beta)))
 
@@ -161,6 +197,8 @@ class LmerResult:
         n: int = 1000,
         type: Literal["percentile", "basic", "bca"] = "percentile",
         seed: Seed = None,
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
     ) -> NativeFrame:
         """Confidence intervals.
 
@@ -181,6 +219,9 @@ class LmerResult:
             ``"cor_Days.(Intercept)|Subject"``, ``"sigma"``, or a fixed effect; None for all.
         n, type, seed
             Draws, type of interval and seed, for ``"bootstrap"``.
+        robust, cluster
+            For ``"wald"``: cluster-robust standard errors and their degrees of freedom in place of ``ddf``,
+            see :meth:`vcov_robust`.
 
         Returns
         -------
@@ -202,8 +243,14 @@ class LmerResult:
         (Intercept)                     237.68     265.13
         Days                              7.36      13.58
         """
+        if robust is not None and method != "wald":
+            raise MixwellError(f"conf_int(robust={robust!r}) needs method='wald', not {method!r}.")
         if method == "wald":
-            low, high = self._coefficient_tests(ddf).interval(level)
+            tests = self._coefficient_tests(ddf)
+            if robust is not None:
+                found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
+                tests = row_tests(found, self.fit.beta, np.eye(len(self.fit.beta)))
+            low, high = tests.interval(level)
             names = list(quantities.kept_names(self.design, self.fit))
             return interval_frame(self._origin, names, list(zip(low, high, strict=True)))
         if method == "profile":
@@ -938,12 +985,21 @@ class LmerResult:
 
     # ---- telling
 
-    def summary(self, ddf: Ddf = "satterthwaite") -> Summary:
+    def summary(
+        self,
+        ddf: Ddf = "satterthwaite",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
+    ) -> Summary:
         """Everything at a glance, printed in at most 79 columns; HTML in notebooks.
 
-        ``ddf`` is the method for the degrees of freedom of the fixed effects, see :meth:`test`.
+        ``ddf`` is the method for the degrees of freedom of the fixed effects, see :meth:`test`. ``robust``
+        takes cluster-robust standard errors and their degrees of freedom instead, see :meth:`vcov_robust`.
         """
-        return summarize(self.design, self.fit, ddf)
+        if robust is None:
+            return summarize(self.design, self.fit, ddf)
+        found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
+        return summarize(self.design, self.fit, found.title, found)
 
     def tidy(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.inference.contrast import row_tests
+from mixwell.inference.contrast import Approximation, row_tests
 from mixwell.inference.degrees_of_freedom import TITLES, approximation
 from mixwell.report import convergence
 from mixwell.report.text import number
@@ -106,8 +106,10 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def summary_content(design: Design, fit: Fit, ddf: str = "satterthwaite") -> SummaryContent:
-    """Collect the summary of a fit; ``ddf`` is the method for the degrees of freedom."""
+def summary_content(
+    design: Design, fit: Fit, ddf: str = "satterthwaite", method: Approximation | None = None
+) -> SummaryContent:
+    """Collect the summary of a fit; tests by the method ``ddf``, or by a ``method`` that ``ddf`` names."""
     blocks = []
     for term, cov in zip(design.terms, fit.term_cov, strict=True):
         variance = np.diagonal(cov)
@@ -120,7 +122,9 @@ def summary_content(design: Design, fit: Fit, ddf: str = "satterthwaite") -> Sum
                 correlation=quantities.correlation(cov),
             )
         )
-    method = approximation(design, fit, ddf)
+    title = TITLES.get(ddf, ddf)
+    if method is None:
+        method = approximation(design, fit, ddf)
     tests = row_tests(method, fit.beta, np.eye(len(fit.beta)))
     criteria: tuple[tuple[str, float], ...] = (("REML criterion", fit.criterion),)
     if not fit.reml:
@@ -162,7 +166,7 @@ def summary_content(design: Design, fit: Fit, ddf: str = "satterthwaite") -> Sum
             statistic=tests.statistic,
             p_value=tests.p_value,
             correlation=quantities.correlation(method.vcov),
-            method=TITLES[ddf],
+            method=title,
         ),
         inputs=tuple(inputs),
         verdicts=tuple(verdicts),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
+from mixwell.inference.contrast import Approximation
 from mixwell.report.content import SummaryContent, summary_content
 from mixwell.report.html_summary import to_html
 from mixwell.report.text_summary import to_text
@@ -33,6 +34,8 @@ class Summary:
         return to_html(self.content)
 
 
-def summarize(design: Design, fit: Fit, ddf: str = "satterthwaite") -> Summary:
-    """The summary of a fit, with degrees of freedom by the method ``ddf``."""
-    return Summary(summary_content(design, fit, ddf))
+def summarize(
+    design: Design, fit: Fit, ddf: str = "satterthwaite", method: Approximation | None = None
+) -> Summary:
+    """The summary of a fit: tests by the method ``ddf``, or by another ``method`` that ``ddf`` names."""
+    return Summary(summary_content(design, fit, ddf, method))
