@@ -29,20 +29,20 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
     if kind == "dependent_columns":
         term = design.terms[indices[0]]
         return ModelError(
-            f"in {term.label}, the random-effects column {term.names[indices[1]]!r} is a linear combination "
-            "of the columns before it; remove it from the term"
+            f"In {term.label}, the random-effects column {term.names[indices[1]]!r} is a linear combination "
+            "of the columns before it. Remove it from the term."
         )
     if kind == "perfect_fit":
         return ModelError(
-            f"the fixed effects reproduce the response {design.response_name!r} exactly, so no variance is "
-            "left to estimate; check that the response is not one of its own predictors"
+            f"The fixed effects reproduce the response {design.response_name!r} exactly, so no variance is "
+            "left to estimate. Check that the response is not made of its predictors."
         )
     if kind == "core_too_large":
         return ModelError(f"{message}; drop the random slopes of one of them, or model fewer crossed factors")
     if kind == "too_few_rows":
         return ModelError(
-            f"{indices[0]} rows cannot estimate {indices[1]} fixed effects and a residual variance; "
-            "simplify the fixed part or bring more data"
+            f"{indices[0]} rows cannot estimate {indices[1]} fixed effects and a residual variance. "
+            "Simplify the fixed part or bring more data."
         )
     if kind in {
         "length",
@@ -144,6 +144,7 @@ def predictor_variances(
     columns: Sequence[Sequence[FloatArray]],
     *,
     with_fixed: bool = True,
+    at: Problem | None = None,
 ) -> FloatArray:
     """Var(x'beta + z'(b - b-hat)) / sigma^2 of m rows in a design's columns.
 
@@ -159,13 +160,15 @@ def predictor_variances(
         Per term its k columns of length m.
     with_fixed
         False holds beta known.
+    at
+        The problem of the design, if it is made already.
 
     Returns
     -------
     Length m.
     """
     with kernel_errors(design):
-        return problem(design).predictor_variances(
+        return (at if at is not None else problem(design)).predictor_variances(
             np.ascontiguousarray(theta, dtype=np.float64),
             np.asfortranarray(x, dtype=np.float64),
             [np.ascontiguousarray(code, dtype=np.int32) for code in codes],

@@ -42,7 +42,7 @@ from mixwell.design.record import (
     Recipe,
     Rows,
 )
-from mixwell.errors import DataError
+from mixwell.errors import DataError, FormulaError
 from mixwell.formula.expand import Bar
 from mixwell.formula.expression import Name, Node, names, time_names
 from mixwell.formula.fixed import Variable
@@ -124,6 +124,10 @@ def build_design(
 
     values = Values(columns, {})
     y = check_response(parsed.response, values)
+    if contrasts is not None and not isinstance(contrasts, Mapping):
+        raise FormulaError(
+            f'contrasts is {contrasts!r}; give a dict of factors and their contrasts, {{"sex": "sum"}}.'
+        )
     asked = {name: contrast_from_spec(name, spec) for name, spec in (contrasts or {}).items()}
     fixed_codings = coding_of(parsed.fixed, values, asked, {})
     check_contrast_names(asked, parsed.fixed, fixed_codings)
@@ -188,6 +192,7 @@ def build_design(
             constants=constants,
             offset=offset if isinstance(offset, str) else None,
             offset_is_array=offset is not None and not isinstance(offset, str),
+            weights=weights if isinstance(weights, str) else None,
         ),
     )
 

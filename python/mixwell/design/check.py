@@ -89,7 +89,8 @@ def check_response(response: Variable, values: Values) -> FloatArray:
     value = values.of(response)
     if isinstance(value, Categories):
         raise DataError(
-            f"The response {response.name!r} is text or categorical; a linear model needs numbers."
+            f"The response {response.name!r} is text or categorical; a linear model needs numbers. "
+            "Numbers stored as text become numbers with .astype(float)."
         )
     if not isinstance(value, np.ndarray) or value.ndim != 1:
         raise DataError(f"The response {response.name!r} is not one column of numbers.")

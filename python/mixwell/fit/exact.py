@@ -77,8 +77,7 @@ def check_residual_is_left(design: Design, y: FloatArray | None) -> None:
     if np.linalg.norm(r) <= limit:
         terms = " + ".join(term.label for term in design.terms)
         raise ModelError(
-            f"the fixed effects and {terms} together reproduce the response {design.response_name!r} "
-            "exactly, so no residual variance is left to estimate; check that the response is not an "
-            "average or total repeated in all rows of a group, and that there are fewer random effects than "
-            "rows"
+            f"The fixed effects and {terms} together reproduce the response {design.response_name!r} "
+            "exactly, so no residual variance is left to estimate. Check that the response is not an "
+            "average or total repeated in all rows of a group, and that there are fewer effects than rows."
         )

@@ -41,11 +41,13 @@ def _checked_start(start: FloatArray | None, n_theta: int) -> FloatArray | None:
     if start is None:
         return None
     theta = np.ascontiguousarray(start, dtype=np.float64)
-    if theta.shape != (n_theta,) or not np.isfinite(theta).all():
+    if theta.shape != (n_theta,):
         raise DataError(
-            f"start must hold {n_theta} finite covariance parameters (theta in lme4's order), "
-            f"found shape {theta.shape}"
+            f"start must hold the {n_theta} covariance parameters of the model, as fit.theta does; it has "
+            f"shape {theta.shape}."
         )
+    if not np.isfinite(theta).all():
+        raise DataError(f"start must be finite; it is {theta.tolist()}.")
     return theta
 
 
@@ -77,6 +79,10 @@ def solve(
     ModelError, DataError, ConvergenceError
         What the kernel refuses, in the words of the design.
     """
+    if not isinstance(reml, bool | np.bool_):
+        raise DataError(f"reml is {reml!r}; it is True for REML or False for maximum likelihood.")
+    if control is not None and not isinstance(control, Control):
+        raise DataError(f"control is {control!r}; give mixwell.Control(...), for example Control(starts=5).")
     limits = control if control is not None else Control()
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)

@@ -142,8 +142,8 @@ def _operator(token: Token, formula: str) -> str:
 def _resolve(algebra: str, variables: tuple[Variable, ...], text: str) -> Terms:
     try:
         found = [[factor.expr for factor in term.factors] for term in _ALGEBRA.get_terms(algebra)]
-    except (FormulaicError, ValueError, TypeError, AttributeError) as error:
-        raise FormulaError(f"The terms {text!r} cannot be read: check its operators.") from error
+    except (FormulaicError, ValueError, TypeError, AttributeError):
+        raise FormulaError(f"The terms {text!r} cannot be read: check its operators.") from None
     intercept = ["1"] in found
     terms: list[tuple[int, ...]] = []
     for factors in found:
