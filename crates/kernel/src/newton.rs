@@ -29,6 +29,8 @@ const SNAP_NEAR: f64 = 0.1;
 const SNAP_EARLY: f64 = 0.1;
 /// A zero that the quadratic model expects to cost more than this is not tried.
 const HOPELESS: f64 = 5.0;
+/// Evaluations after which a search counts as slow.
+const SLOW: usize = 10;
 
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -364,12 +366,14 @@ fn smallest_singular_value(widths: &[usize], theta: &[f64]) -> Result<Option<f64
 }
 
 /// Tries small singular values of T at exactly zero, term by term; returns theta in canonical form where that does not
-/// raise the criterion by more than `slack`, None where nothing was set to zero. Each attempt costs one criterion.
+/// raise the criterion by more than `slack`, None where nothing was set to zero. Each attempt costs one criterion; none is
+/// made where the quadratic model expects a rise above `hopeless`.
 pub fn zeros(
     objective: &Objective,
     point: &Point,
     limit: f64,
     slack: f64,
+    hopeless: f64,
     trace: &mut Vec<TraceEntry>,
 ) -> Result<Option<Vec<f64>>, KernelError> {
     let widths = &objective.problem.widths;
@@ -389,7 +393,7 @@ pub fn zeros(
             let mut trial = roots.clone();
             trial[term] = reduced;
             let theta = covariance::pack(widths, &trial);
-            if predicted_change(point, &theta) > HOPELESS {
+            if predicted_change(point, &theta) > hopeless {
                 continue;
             }
             let value = objective.value(&theta)?;
@@ -444,6 +448,8 @@ pub fn minimize(
     let mut label = first_step;
     // singular value below which the next attempt at exact zeros is worth an evaluation
     let mut snap_below = SNAP_EARLY;
+    let begun = trace.len();
+    let mut tried = begun;
     let mut correction = Correction::new(free.len());
     loop {
         let unit = units(&objective.coords, widths, &point.theta);
@@ -509,12 +515,16 @@ pub fn minimize(
                     });
                     return Ok(point);
                 }
+                // a long search is a ravine: zeros are then tried whatever the quadratic model says
+                let slow = trace.len() - begun >= SLOW && (trace.len() - tried) >= SLOW / 2;
                 if decrement < SNAP_NEAR
                     && let Some(smallest) = smallest_singular_value(widths, &point.theta)?
-                    && smallest < snap_below
+                    && (smallest < snap_below || (slow && smallest < SNAP_EARLY))
                 {
                     snap_below = 0.3 * smallest;
-                    if let Some(theta) = zeros(objective, &point, SNAP_EARLY, 0.0, trace)? {
+                    tried = trace.len();
+                    let hopeless = if slow { f64::INFINITY } else { HOPELESS };
+                    if let Some(theta) = zeros(objective, &point, SNAP_EARLY, 0.0, hopeless, trace)? {
                         free = active_coordinates(objective, &theta);
                         point = objective.point(&theta)?;
                         correction = Correction::new(free.len());

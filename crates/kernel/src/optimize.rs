@@ -149,7 +149,7 @@ pub fn snap(
     trace: &mut Vec<TraceEntry>,
 ) -> Result<Point, KernelError> {
     let slack = noise(objective.problem, point.criterion).max(1e-11);
-    if let Some(theta) = zeros(objective, &point, SNAP, slack, trace)? {
+    if let Some(theta) = zeros(objective, &point, SNAP, slack, f64::INFINITY, trace)? {
         let free = active_coordinates(objective, &theta);
         let budget = Control { max_evaluations: trace.len() + 25, ..*control };
         return minimize(objective, &theta, &free, &budget, Step::Snap, trace);
