@@ -73,6 +73,7 @@ def test_order_of_models_and_coding_of_factors_do_not_matter() -> None:
         ("y ~ x + (0 + x | g)", "y ~ arm + (x | h) + (x | g)"),
         ("y ~ x + (0 + arm | g)", "y ~ x + o + (x | g)"),
         ("y ~ x + (1 | g)", "y ~ x + (1 | h)"),
+        ("y ~ x + (1 | g:h)", "y ~ x + (arm | g)"),
     ],
 )
 def test_models_that_are_not_nested_get_criteria_only(one: str, other: str) -> None:
@@ -95,6 +96,9 @@ def test_models_that_are_not_nested_get_criteria_only(one: str, other: str) -> N
         ("(1 | g)", "(1 | g) + (1 | h)", (0, 1)),
         ("(1 | h)", "(x | g) + (1 | h)", (2, 0)),
         ("(1 | g)", "(x + arm | g)", (3,)),
+        ("(1 | g:arm)", "(0 + arm | g)", (0,)),
+        ("(1 | g) + (1 | arm:g)", "(arm | g)", (0,)),
+        ("(1 | g:arm)", "(x + arm | g)", (1,)),
     ],
 )
 def test_variances_on_the_boundary_are_counted(small: str, large: str, n_boundary: tuple[int, ...]) -> None:
@@ -108,12 +112,25 @@ def test_variances_on_the_boundary_are_counted(small: str, large: str, n_boundar
     for term, covariance in enumerate(covariances):
         host = fits[1].design.terms[term]
         z = np.column_stack(host.columns)
-        parts = [i for i, j in enumerate(nesting.within) if j == term]
         expected = np.zeros((len(z), len(z)))
-        for i in parts:
-            own = np.column_stack(fits[0].design.terms[i].columns)
-            expected += own @ fits[0].fit.term_cov[i] @ own.T
-        np.testing.assert_allclose(z @ covariance @ z.T, expected, atol=1e-9 * (1 + abs(expected).max()))
+        for i, j in enumerate(nesting.within):
+            if j == term:
+                expected += covariance_of_rows(fits[0], i)
+        same = host_rows(fits[1], term)
+        np.testing.assert_allclose(
+            same * (z @ covariance @ z.T), expected, atol=1e-9 * (1 + abs(expected).max())
+        )
+
+
+def host_rows(fit: mw.LmerResult, term: int) -> Any:
+    """1 where two rows share a level of the term's factor."""
+    codes = fit.design.factors[fit.design.terms[term].factor].codes
+    return (codes[:, None] == codes[None, :]) * 1.0
+
+
+def covariance_of_rows(fit: mw.LmerResult, term: int) -> Any:
+    z = np.column_stack(fit.design.terms[term].columns)
+    return host_rows(fit, term) * (z @ fit.fit.term_cov[term] @ z.T)
 
 
 def test_identical_models_in_other_columns_are_not_tested() -> None:

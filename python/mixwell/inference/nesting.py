@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mixwell.design.record import Design, GroupingFactor
 from mixwell.fit.record import Fit
+from mixwell.inference.groups import is_nested
 
 FloatArray = NDArray[np.float64]
 
@@ -81,14 +82,16 @@ class RandomNesting:
     within
         Per term of the small model, the term of the large one that holds it.
     maps
-        Per term of the small model, A of shape (k large, k small): its columns are Z_large A.
+        Per term of the small model, matrices A of shape (k large, k small): its covariance Sigma is the sum
+        of A Sigma A' in the large one's columns. One matrix, but for ``(1 | g:f)`` in ``(0 + f | g)``, which
+        has one for each level of f.
     free
         Per term of the large model, shape (k, m): orthonormal basis of the combinations to which the small
         model gives zero variance. m of them are tested against their boundary.
     """
 
     within: tuple[int, ...]
-    maps: tuple[FloatArray, ...]
+    maps: tuple[tuple[FloatArray, ...], ...]
     free: tuple[FloatArray, ...]
 
     @property
@@ -99,28 +102,23 @@ class RandomNesting:
     def embedded(self, covariances: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
         """Covariance matrices of the small model's terms as ones of the large model's terms."""
         out = [np.zeros((len(basis), len(basis))) for basis in self.free]
-        for term, a, covariance in zip(self.within, self.maps, covariances, strict=True):
-            out[term] += a @ covariance @ a.T
+        for term, parts, covariance in zip(self.within, self.maps, covariances, strict=True):
+            for a in parts:
+                out[term] += a @ covariance @ a.T
         return tuple(out)
 
 
 def random_nesting(small: Design, large: Design) -> RandomNesting | None:
     """Match the random terms of two designs of the same rows; None where one of the small model fits nowhere.
 
-    A term lies within another of the same grouping if its columns are combinations of the other's.
+    A term lies within another of the same grouping if its columns are combinations of the other's; a term of
+    ``g:f`` within one of ``g`` if its columns, split by the levels of ``f``, are.
     """
-    within, maps = [], []
-    for i, term in enumerate(small.terms):
-        z = term_columns(small, i)
-        found = None
-        by_size = sorted(range(len(large.terms)), key=lambda j: len(large.terms[j].names))
-        for j in by_size:
-            if not same_partition(small.factors[term.factor], large.factors[large.terms[j].factor]):
-                continue
-            a = coefficients_in_span(term_columns(large, j), z)
-            if a is not None:
-                found = (j, a)
-                break
+    within: list[int] = []
+    maps: list[tuple[FloatArray, ...]] = []
+    by_size = sorted(range(len(large.terms)), key=lambda j: len(large.terms[j].names))
+    for i in range(len(small.terms)):
+        found = next(((j, parts) for j in by_size if (parts := _term_maps(small, i, large, j))), None)
         if found is None:
             return None
         within.append(found[0])
@@ -128,9 +126,51 @@ def random_nesting(small: Design, large: Design) -> RandomNesting | None:
     free = []
     for j, term in enumerate(large.terms):
         k = len(term.names)
-        taken = [a for a, host in zip(maps, within, strict=True) if host == j]
+        taken = [a for parts, host in zip(maps, within, strict=True) if host == j for a in parts]
         free.append(_complement(np.column_stack(taken) if taken else np.zeros((k, 0))))
     return RandomNesting(tuple(within), tuple(maps), tuple(free))
+
+
+def _term_maps(small: Design, i: int, large: Design, j: int) -> tuple[FloatArray, ...]:
+    """The matrices A of one term within another; empty if it does not lie there."""
+    factor, host = small.factors[small.terms[i].factor], large.factors[large.terms[j].factor]
+    z, basis = term_columns(small, i), term_columns(large, j)
+    if same_partition(factor, host):
+        a = coefficients_in_span(basis, z)
+        return () if a is None else (a,)
+    position = _positions(small, small.terms[i].factor, large, large.terms[j].factor)
+    if position is None or z.shape[1] * (int(position.max()) + 1) > basis.shape[1]:
+        return ()
+    parts = []
+    for level in range(int(position.max()) + 1):
+        a = coefficients_in_span(basis, z * (position == level)[:, None])
+        if a is None:
+            return ()
+        parts.append(a)
+    return tuple(parts)
+
+
+def _positions(small: Design, inner: int, large: Design, outer: int) -> NDArray[np.int64] | None:
+    """Where the factor ``inner`` is ``outer`` crossed with further variables: their code, row by row."""
+    if small.recipe is None or large.recipe is None:
+        return None
+    recipe, host = small.recipe.factors[inner], large.recipe.factors[outer]
+    known = {variable.expression for variable in host.variables}
+    if not known < {variable.expression for variable in recipe.variables}:
+        return None
+    if not is_nested(small.factors[inner], large.factors[outer]):
+        return None
+    code = np.zeros(len(recipe.keys), dtype=np.int64)
+    scale = 1
+    rest = recipe.keys
+    for variable, levels in zip(reversed(recipe.variables), reversed(recipe.levels), strict=True):
+        rest, own = np.divmod(rest, len(levels))
+        if variable.expression not in known:
+            code += scale * own
+            scale *= len(levels)
+    _, dense = np.unique(code, return_inverse=True)
+    out: NDArray[np.int64] = dense[small.factors[inner].codes].astype(np.int64)
+    return out
 
 
 def _complement(columns: FloatArray) -> FloatArray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from mixwell.errors import MixwellWarning
 
 FloatArray = NDArray[np.float64]
 
-# A bar appears for work that takes longer than this, in seconds; a portion should take about a tenth of it.
+# A bar appears for work that takes longer than this, in seconds; a portion takes about a tenth of it.
 PATIENCE = 2.0
 
 
@@ -45,8 +44,8 @@ def in_portions(
 
 
 def _portions(n: int) -> Iterator[tuple[int, int]]:
-    start, size = 0, 16
-    for _ in count():
+    start, size = 0, 4
+    while True:
         stop = min(start + size, n)
         began = time.perf_counter()
         yield start, stop
