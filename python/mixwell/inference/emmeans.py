@@ -10,6 +10,7 @@ from itertools import combinations
 from math import gcd, lcm
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mixwell.data.columns import Numbers
@@ -288,7 +289,7 @@ class EmMeans:
         return Contrasts(contrasts, basis, wanted, tuple(sizes))
 
     def __repr__(self) -> str:
-        return "\n".join([str(self.frame), "", *self.notes])
+        return "\n".join([_text(self.frame), "", *self.notes])
 
 
 def _quantiles(df: FloatArray, level: float) -> FloatArray:
@@ -363,7 +364,14 @@ class Contrasts:
         return (*self.basis.notes, f"P-values and intervals adjusted by the {self.adjust} method.")
 
     def __repr__(self) -> str:
-        return "\n".join([str(self.frame), "", *self.notes])
+        return "\n".join([_text(self.frame), "", *self.notes])
+
+
+def _text(table: NativeFrame) -> str:
+    """All columns of a table, four digits."""
+    if isinstance(table, pd.DataFrame):
+        return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+    return str(table)
 
 
 # ---- weights of contrasts
