@@ -54,8 +54,7 @@ def design_of(shape: int, seed: int) -> Design:
 
 CASES = [(shape, seed, seed % 2 == 0) for shape in range(len(SHAPES)) for seed in range(4)]
 NOISY = {
-    (6, 0, True): "differences of the gradient over too small a step where T is small",
-    (4, 2, True): "Gamma of a singular factor in the core is read at T = 1e-5",
+    (4, 2, True): "Gamma of a singular factor in the core is read next to zero",
 }
 
 
@@ -77,7 +76,7 @@ def slope(values: dict[int, FloatArray], h: float) -> FloatArray:
     return (8 * (values[1] - values[-1]) - (values[2] - values[-2])) / (12 * h)
 
 
-@pytest.mark.parametrize(("shape", "seed", "reml"), cases((6, 0, True), (4, 2, True)))
+@pytest.mark.parametrize(("shape", "seed", "reml"), cases((4, 2, True)))
 def test_hessian_is_the_slope_of_the_gradient(shape: int, seed: int, reml: bool) -> None:
     design, fit = fitted(shape, seed, reml)
     m = len(fit.theta)
@@ -97,7 +96,7 @@ def test_hessian_is_the_slope_of_the_gradient(shape: int, seed: int, reml: bool)
     )
 
 
-@pytest.mark.parametrize(("shape", "seed", "reml"), cases((6, 0, True)))
+@pytest.mark.parametrize(("shape", "seed", "reml"), CASES)
 def test_derivatives_of_vcov_and_pwrss(shape: int, seed: int, reml: bool) -> None:
     design, fit = fitted(shape, seed, reml)
     m = len(fit.theta)
@@ -113,11 +112,11 @@ def test_derivatives_of_vcov_and_pwrss(shape: int, seed: int, reml: bool) -> Non
             fit.curvature.vcov_derivative[j] / np.outer(se, se), vcov / np.outer(se, se), rtol=1e-4, atol=1e-5
         )
         # singular columns of T are read next to zero
-        atol = 1e-7 if fit.curvature.active[j] else 1e-4
+        atol = 1e-7 if fit.curvature.active[j] else 1e-3
         assert fit.curvature.log_pwrss_derivative[j] == pytest.approx(float(log_pwrss), abs=atol)
 
 
-@pytest.mark.parametrize(("shape", "seed", "reml"), cases((4, 2, True)))
+@pytest.mark.parametrize(("shape", "seed", "reml"), CASES)
 def test_certificate_says_what_the_oracle_finds(shape: int, seed: int, reml: bool) -> None:
     design, fit = fitted(shape, seed, reml)
     assert fit.certificate.converged, fit.certificate

@@ -225,14 +225,14 @@ def test_far_from_zero(mean: float, sd: float, formula: str, reml: bool) -> None
     optimum_in_many_digits(result)
 
 
-SLOPES = "the residual on X, not on X within groups, is what the kernel keeps"
+SLOPES = "curvature of a large and a small variance in one term is lost in rounding"
 
 
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("formula", ALL)
 @pytest.mark.parametrize("size", [1e3, 1e5])
 def test_groups_far_apart(size: float, formula: str, reml: bool, request: pytest.FixtureRequest) -> None:
-    if size == 1e5 and formula == ALL[3]:
+    if size == 1e5 and "(x | g)" in formula:
         request.applymarker(pytest.mark.xfail(reason=SLOPES))
     parts, data = standard()
     y = size * parts["g"] + parts["slope"] + parts["h"] + parts["noise"]
