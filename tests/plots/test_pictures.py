@@ -313,6 +313,14 @@ def test_data_pictures_need_no_fit():
         plots.plot_boxplot(pups, "sex", "Treatment")
 
 
+def test_boxes_of_many_levels_are_lines_of_the_middle_half(many):
+    ax = many.plot.boxplot("g")
+    (lines,) = (c for c in ax.collections if isinstance(c, LineCollection))
+    assert len(lines.get_segments()) == 300
+    assert points(ax) == 300
+    assert list(ax.get_xticks()) == []
+
+
 def test_missing_rows_are_left_out_of_data_pictures():
     pups = mw.datasets.load_ratpups()
     pups.loc[:9, "weight"] = np.nan

@@ -15,16 +15,18 @@ from mixwell.data.frame import Frame, open_frame
 from mixwell.design.transforms import group_means
 from mixwell.errors import DataError
 from mixwell.plots import style
-from mixwell.plots.grouped import evenly
-from mixwell.plots.layout import category_axis, finish, new_axes
+from mixwell.plots.grouped import evenly, group_quantiles
+from mixwell.plots.layout import category_axis, finish, intervals, new_axes
 from mixwell.plots.style import styled
-from mixwell.plots.words import Labels, Lang, words
+from mixwell.plots.words import Labels, Lang, Words, words
 
 FloatArray = NDArray[np.float64]
 Codes = NDArray[np.integer]
 
 # Rows whose points are drawn on top of boxes; of more rows, an even choice.
 _MOST_BOX_POINTS = 2500
+# Boxes that can be told apart.
+_MOST_BOXES = 80
 _JITTER = 0.6180339887
 
 
@@ -92,6 +94,27 @@ def cells(y: FloatArray, x: Factor, hue: Factor | None) -> Cells:
     )
 
 
+def draw_middle_halves(ax: Axes, y: FloatArray, x: Factor, hue: Factor | None, text: Words) -> None:
+    """The form of :func:`plot_boxplot` for many levels."""
+    n_levels = len(x.levels)
+    middle = group_quantiles(y, x.codes, n_levels, [0.5])[:, 0]
+    shown = evenly(np.argsort(middle, kind="stable"), style.MOST_GROUPS)
+    series = 1 if hue is None else len(hue.levels)
+    for j in range(series):
+        mine = np.ones(len(y), dtype=bool) if hue is None else hue.codes == j
+        low, median, high = group_quantiles(y[mine], x.codes[mine], n_levels, [0.25, 0.5, 0.75])[shown].T
+        at = np.arange(len(shown)) + (j - (series - 1) / 2) * 0.7 / series
+        colour = style.MODEL if hue is None else style.colour(j)
+        some = np.isfinite(median)
+        intervals(ax, at[some], low[some], high[some], horizontal=False, colour=colour, width=0.9, alpha=0.6)
+        name = text.say("middle half") if hue is None else str(hue.levels[j])
+        ax.plot([], [], color=colour, label=name)
+        dots = style.BLACK if hue is None else colour
+        ax.scatter(at[some], median[some], s=5, color=dots, marker=style.marker(j), zorder=3, linewidths=0)
+    ax.set_xlim(-0.02 * len(shown), 1.02 * len(shown))
+    ax.set_xticks([])
+
+
 @styled
 def plot_boxplot(
     data: object,
@@ -107,6 +130,8 @@ def plot_boxplot(
 
     Boxes span the quartiles, whiskers reach to the last value within 1.5 box lengths; the number of rows is
     written under each level. Of more than 2500 rows an even choice of points is drawn, the boxes use all.
+    More than 80 cells are drawn as lines for the middle half and dots for the median, without points; of more
+    than 300 levels of ``x`` an even choice, sorted by median.
 
     Parameters
     ----------
@@ -149,7 +174,15 @@ def plot_boxplot(
         raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
     taken = [column.take(rows) for column in columns]
     values = numbers_of(taken[0])
-    table = cells(values, as_factor(taken[1]), as_factor(taken[2]) if hue is not None else None)
+    along, colours = as_factor(taken[1]), as_factor(taken[2]) if hue is not None else None
+    if len(along.levels) * (1 if colours is None else len(colours.levels)) > _MOST_BOXES:
+        ax = new_axes(ax, (8.0, 4.6))
+        draw_middle_halves(ax, values, along, colours, text)
+        by = text.name(x) if hue is None else text.say("{x} and {hue}", x=text.name(x), hue=text.name(hue))
+        title = text.say("{y} by {groups}", y=text.name(y), groups=by)
+        finish(ax, title, text.say("{group}, sorted by median", group=text.name(x)), text.name(y))
+        return ax
+    table = cells(values, along, colours)
 
     ax = new_axes(ax, (max(4.8, min(14, 1.6 + 0.75 * len(table.x_levels) * len(table.hue_levels))), 4.6))
     series = len(table.hue_levels)

@@ -36,6 +36,8 @@ FloatArray = NDArray[np.float64]
 
 # Groups named in a picture without names on its axis.
 _NAMED = 6
+# More bars than this merge into stripes; a band is drawn instead.
+_MOST_BARS = 120
 
 
 @styled
@@ -137,7 +139,7 @@ def draw_caterpillar(
     outlying = table.outlying[order]
     at = np.arange(len(order))
     colours = np.where(outlying, style.FLAGGED, style.QUIET if not named else style.MODEL)
-    many = len(order) > style.MOST_GROUPS
+    many = len(order) > _MOST_BARS
     if many:
         ax.fill_betweenx(at, mode - half, mode + half, color=style.QUIET, alpha=0.35, linewidth=0, zorder=1)
         bars = np.flatnonzero(outlying)

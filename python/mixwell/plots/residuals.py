@@ -491,7 +491,7 @@ def plot_acf(
     >>> from matplotlib.figure import Figure
     >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
     >>> ax = plot_acf(fit.design, fit.fit, ax=Figure().subplots())
-    >>> ax.get_ylim()[0] < 0 < ax.get_ylim()[1]
+    >>> bool(ax.get_ylim()[0] < 0 < ax.get_ylim()[1])
     True
     """
     text = words(lang, labels)
