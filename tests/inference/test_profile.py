@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import mixwell as mw
 from mixwell.errors import MixwellError
+from reference_cases import cases
 from small_models import fitted, grouped
 
 
@@ -102,6 +104,28 @@ def test_a_correlation_with_a_zero_variance_is_undetermined() -> None:
     ends = quiet("y ~ x + (x | g)", data).conf_int(method="profile")
     assert ends.loc["cor_x.(Intercept)|g"].tolist() == [-1.0, 1.0]
     assert ends.loc["sd_(Intercept)|g", "conf_low"] == 0.0
+
+
+def test_a_profile_that_starts_at_a_correlation_of_minus_one() -> None:
+    """The other end, by a search without derivatives over both standard deviations."""
+    case = cases()["ratpup_slope_corr_ml"]
+    fit = quiet(case.formula, case.frame, reml=False)
+    name = "cor_female.(Intercept)|Litter"
+    low, high = fit.conf_int(method="profile", parameters=name).loc[name]
+    assert low == -1.0
+    problem = mw.kernel.problem(fit.design)
+
+    def criterion(logs: Any) -> float:
+        a, b = np.exp(logs)
+        theta = np.array([a, b * high, b * math.sqrt(1 - high**2)])
+        return mw.kernel.components(fit.design, problem, theta, reml=False).criterion
+
+    options = {"xatol": 1e-9, "fatol": 1e-10, "maxiter": 4000}
+    least = min(
+        minimize(criterion, start, method="Nelder-Mead", options=options).fun
+        for start in ([-0.1, -1.2], [-0.1, -3.0], [-1.0, -1.0])
+    )
+    assert least - fit.criterion == pytest.approx(3.841458820694124, abs=1e-5)
 
 
 def test_names_and_levels_are_checked() -> None:

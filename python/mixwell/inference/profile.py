@@ -238,7 +238,7 @@ class Path:
         self.name = name
         self.value, self.slope = value, slope
         self.estimate, self.bounds = psi, bounds
-        self._evaluate = evaluate
+        self._given = evaluate
         self._scales, self._even, self._ceiling = steps, even, ceiling
         self._minimum, _, _ = evaluate(psi, phi)
         hessian = self._hessian(psi, phi)
@@ -251,6 +251,13 @@ class Path:
         self._known: dict[bool, list[tuple[float, FloatArray]]] = {
             side: [(psi, phi)] for side in (False, True)
         }
+
+    def _evaluate(self, psi: float, phi: FloatArray) -> Evaluation:
+        """The criterion, infinite where a search has gone so far that it cannot be evaluated."""
+        try:
+            return self._given(psi, phi)
+        except (ConvergenceError, OverflowError):
+            return math.inf, 0.0, np.zeros(len(phi))
 
     def _hessian(self, psi: float, phi: FloatArray) -> FloatArray:
         """Of (psi, phi) by central differences of the exact gradient."""
@@ -282,7 +289,10 @@ class Path:
     def point(self, psi: float) -> tuple[float, float]:
         """(zeta, d zeta / d psi) at psi."""
         side = psi > self.estimate
-        criterion, slope, phi = self._minimize(psi, self._start(psi, side))
+        start = self._start(psi, side)
+        if not math.isfinite(self._evaluate(psi, start)[0]):
+            start = self._known[side][-1][1]
+        criterion, slope, phi = self._minimize(psi, start)
         for entry in self._even:
             # Steps are 1e-5 of a coordinate's scale.
             scale = 1e5 * self._scales[1 + entry]
