@@ -16,7 +16,7 @@ import mixwell as mw
 from mixwell.inference import information
 from mixwell.inference.chi_bar import boundary_p_value
 from mixwell.inference.nesting import random_nesting
-from small_models import FITS, fitted, grouped
+from small_models import fitted, grouped
 
 
 def quiet(formula: str, data: Any = None, **options: Any) -> mw.LmerResult:
@@ -272,10 +272,6 @@ def test_information_matches_dense_traces(name: str) -> None:
     expected = np.array([[np.trace(a @ b) for b in solved] for a in solved])
     found = information.covariance_information(design, fit.fit.term_cov, fit.sigma)
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-9 * abs(expected).max())
-
-
-def test_models_of_this_file_exist() -> None:
-    assert {"slopes", "independent", "nested", "weights, offset", "category slopes"} <= set(FITS)
 
 
 def test_large_crossed_designs_take_factors_as_uncorrelated(monkeypatch: pytest.MonkeyPatch) -> None:
