@@ -16,7 +16,7 @@ const ONE_SIDED: f64 = 1e-6;
 /// A small T is not a small unit: the criterion is even in its columns.
 const SMALLEST_UNIT: f64 = 0.5;
 /// Random effects from which two evaluations per parameter do.
-const MANY_EFFECTS: usize = 500;
+pub const MANY_EFFECTS: usize = 500;
 /// Problems whose evaluations are shared between threads: large enough to repay it, small enough for a copy of the core each.
 const THREADS_FROM: usize = 200;
 const THREADS_UP_TO: usize = 2500;

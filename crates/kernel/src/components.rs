@@ -4,7 +4,8 @@
 use crate::covariance;
 use crate::criterion::{criterion, log_determinant, pwrss};
 use crate::error::KernelError;
-use crate::gradient::along_roots;
+use crate::gradient::{along_roots, fixed_covariance};
+use crate::modes::Modes;
 use crate::newton::Objective;
 use crate::solution::{unscale_coefficients, unscale_fixed};
 
@@ -39,7 +40,13 @@ impl Components {
             along_roots(&objective.coords, widths, &original, &roots)
         };
         // at singular T of core factors derivatives are read next to it, the value at it
-        let at = if objective.is_floored(&star) { objective.factorize(&star)? } else { factor };
+        let (at, modes) = if objective.is_floored(&star) {
+            let exact = objective.factorize(&star)?;
+            let modes = Modes::new(problem, &exact)?;
+            (exact, modes)
+        } else {
+            (factor, modes)
+        };
         Ok(Self {
             criterion: criterion(problem, &at, objective.reml),
             log_det: log_determinant(problem, &at, objective.reml),
@@ -47,7 +54,7 @@ impl Components {
             log_det_gradient: gradient(&first.information),
             log_pwrss_gradient: gradient(&first.score_outer).iter().map(|g| -g / at.pwrss).collect(),
             beta: unscale_coefficients(problem, &modes.beta),
-            vcov_unscaled: unscale_fixed(problem, &first.fixed_covariance),
+            vcov_unscaled: unscale_fixed(problem, &fixed_covariance(problem, &at)),
         })
     }
 }

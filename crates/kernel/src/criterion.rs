@@ -24,5 +24,7 @@ pub fn pwrss(problem: &Problem, factor: &Factorization) -> f64 {
 /// -2 log-likelihood (ML) or REML criterion, constants included, original units (DESIGN 3.3 and 3.1).
 pub fn criterion(problem: &Problem, factor: &Factorization, reml: bool) -> f64 {
     let n = problem.n_effective(reml);
-    log_determinant(problem, factor, reml) + n * (1.0 + (2.0 * PI * pwrss(problem, factor) / n).ln())
+    // the unit of y apart, so that its square cannot overflow
+    let log_variance = (2.0 * PI * factor.pwrss / n).ln() + 2.0 * problem.y_scale.ln();
+    log_determinant(problem, factor, reml) + n * (1.0 + log_variance)
 }

@@ -188,6 +188,10 @@ impl Problem {
         let ls_coef = reduced[r * (r + 1)..r * (r + 1) + r].iter().map(|c| c * unit).collect();
         let y_norm = dense::dot(&reduced[r * (r + 1)..], &reduced[r * (r + 1)..]).sqrt();
         let residual_norm = reduced[r + r * (r + 1)].abs();
+        let y_scale = residual_norm * unit / (n as f64).sqrt();
+        if !(1e-150..=1e150).contains(&y_scale) && residual_norm > PERFECT_FIT_TOLERANCE * y_norm {
+            return Err(KernelError::Scale { what: "response" });
+        }
         if residual_norm <= PERFECT_FIT_TOLERANCE * y_norm {
             return Err(KernelError::PerfectFit);
         }
@@ -214,7 +218,7 @@ impl Problem {
             rank,
             x_scale,
             ls_coef,
-            y_scale: residual_norm * unit / (n as f64).sqrt(),
+            y_scale,
             log_weights: input.weights.map_or(0.0, |w| w.iter().map(|v| v.ln()).sum()),
             term_scale,
             panels: blocks

@@ -150,7 +150,7 @@ impl Solution {
         Ok(Self {
             criterion: criterion(problem, factor, reml),
             theta: covariance::pack(&problem.widths, &original),
-            sigma: sigma2.sqrt(),
+            sigma: (factor.pwrss / problem.n_effective(reml)).sqrt() * problem.y_scale,
             pwrss,
             beta,
             vcov,
