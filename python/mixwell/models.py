@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ from mixwell.inference.degrees_of_freedom import Ddf, approximation
 from mixwell.inference.hypothesis import all_test, each_test, read_hypothesis
 from mixwell.inference.parameters import check_names, interval_frame
 from mixwell.lazy import lazy_module
-from mixwell.predict import predict_new, predict_rows
+from mixwell.predict import predict_interval, predict_new, predict_rows
 from mixwell.report import convergence, frames
 from mixwell.report.content import dropped_sentence
 from mixwell.report.convergence import Convergence
@@ -50,7 +50,7 @@ from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
     from mixwell.inference import emmeans as marginal_means
-    from mixwell.diagnostics import access
+    from mixwell.diagnostics import access, checks, comparison
     from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
     from mixwell.diagnostics import robust as sandwich
@@ -60,9 +60,13 @@ if TYPE_CHECKING:
     from mixwell.inference import icc_r2, lrt, vif
     from mixwell.inference import profile as profiling
     from mixwell.plots import accessor as pictures
+    from mixwell.report import group_update as updates
 else:
     pictures = lazy_module("mixwell.plots.accessor")
+    updates = lazy_module("mixwell.report.group_update")
     access = lazy_module("mixwell.diagnostics.access")
+    checks = lazy_module("mixwell.diagnostics.checks")
+    comparison = lazy_module("mixwell.diagnostics.comparison")
     deletion = lazy_module("mixwell.diagnostics.influence")
     residual_kinds = lazy_module("mixwell.diagnostics.residuals")
     sandwich = lazy_module("mixwell.diagnostics.robust")
@@ -648,6 +652,7 @@ class LmerResult:
         values = residual_kinds.residuals(self.design, self.fit, kind)
         return row_vector(self._origin, values, "resid")
 
+    @overload
     def predict(
         self,
         newdata: object = None,
@@ -655,10 +660,34 @@ class LmerResult:
         new_levels: Literal["error", "zero"] = "error",
         interval: None = None,
         level: float = 0.95,
-    ) -> NativeVector:
-        """Predicted means.
+        ddf: Ddf = "satterthwaite",
+    ) -> NativeVector: ...
 
-        Levels, contrasts and the state of transforms are those of the fit; nothing is estimated again.
+    @overload
+    def predict(
+        self,
+        newdata: object = None,
+        random: bool | str | Sequence[str] = True,
+        new_levels: Literal["error", "zero"] = "error",
+        *,
+        interval: Literal["confidence", "prediction"],
+        level: float = 0.95,
+        ddf: Ddf = "satterthwaite",
+    ) -> NativeFrame: ...
+
+    def predict(
+        self,
+        newdata: object = None,
+        random: bool | str | Sequence[str] = True,
+        new_levels: Literal["error", "zero"] = "error",
+        interval: Literal["confidence", "prediction"] | None = None,
+        level: float = 0.95,
+        ddf: Ddf = "satterthwaite",
+    ) -> NativeVector | NativeFrame:
+        """Predicted means, with intervals if asked for.
+
+        Levels, contrasts and the state of transforms are those of the fit; nothing is estimated again. If the
+        formula transforms the response, predictions are on the transformed scale.
 
         Parameters
         ----------
@@ -668,18 +697,34 @@ class LmerResult:
             True adds all random effects, False none (the population), a list of factor names only theirs.
         new_levels
             What to do where a level was not in the fit: ``"error"``, or ``"zero"``: no random effect.
-        interval, level
-            Intervals are not available yet: ``interval`` must be None.
+        interval
+            ``"confidence"``: of the mean x'beta + z'b, with the uncertainty of the fixed effects, of the
+            random effects that are added, and their covariance. ``"prediction"``: of a new observation. It
+            adds the residual variance, divided by the prior weight of the row if the fit has weights (the
+            column of weights must then be in ``newdata``), and the variance of all random effects that are
+            not known: of levels not in the fit, and of factors left out by ``random``, so that
+            ``random=False`` gives intervals for a new member of the population.
+        level
+            Of the intervals.
+        ddf
+            Degrees of freedom. ``"satterthwaite"`` reads them off the curvature for the whole variance;
+            without random effects the interval is that of :meth:`test`. ``"residual"`` and ``"normal"`` apply
+            always too, the other methods to the mean of the population only.
 
         Returns
         -------
-        series
-            One value per row; missing where a predictor is missing.
+        series or frame
+            One value per row, missing where a predictor is missing; with ``interval`` the columns
+            ``estimate std_error df conf_low conf_high``.
 
         Raises
         ------
         NewLevelsError
             If ``newdata`` has unseen levels (named in the message) and ``new_levels="error"``.
+        MixwellError
+            If an argument does not exist, or ``ddf`` does not apply.
+        ModelError
+            If an interval is asked for a mean that the data do not determine.
 
         Examples
         --------
@@ -688,13 +733,76 @@ class LmerResult:
         >>> rows = {"Days": [0, 9], "Subject": ["308", "nobody"]}
         >>> fit.predict(rows, new_levels="zero").round(3).tolist()
         [253.664, 345.611]
+        >>> fit.predict(rows, new_levels="zero", interval="prediction").round(2)
+           estimate  std_error      df  conf_low  conf_high
+        0    253.66      28.37  160.79    197.63     309.70
+        1    345.61      67.04   20.75    206.08     485.14
         """
-        if interval is not None:
-            raise MixwellError(f"predict(interval={interval!r}) does not exist; interval must be None.")
-        if newdata is None:
-            return row_vector(self._origin, predict_rows(self.design, self.fit, random), "predicted")
-        values, at = predict_new(self.design, self.fit, newdata, random, new_levels)
-        return row_vector(at, values, "predicted")
+        if interval is None:
+            if newdata is None:
+                return row_vector(self._origin, predict_rows(self.design, self.fit, random), "predicted")
+            values, at = predict_new(self.design, self.fit, newdata, random, new_levels)
+            return row_vector(at, values, "predicted")
+        found, origin = predict_interval(
+            self.design,
+            self.fit,
+            newdata,
+            random,
+            new_levels,
+            interval=interval,
+            level=level,
+            ddf=ddf,
+        )
+        return row_frame(
+            self._origin if origin is None else origin,
+            {
+                "estimate": found.mean.copy(),
+                "std_error": found.std_error,
+                "df": found.df,
+                "conf_low": found.low,
+                "conf_high": found.high,
+            },
+        )
+
+    def update_group(self, newdata: object, level: float = 0.95) -> updates.GroupUpdate:
+        """Random effects of new groups from a few of their outcomes, without fitting again.
+
+        The fixed effects, variances and the random effects of known levels stay as estimated; each new level
+        gets the conditional mode that its rows imply, with the uncertainty of what is held (but not of the
+        variances) in its covariance. A known group, given again under another name, gets the mode it has in
+        the fit.
+
+        Parameters
+        ----------
+        newdata
+            Rows with the response and all columns of the formula (and of weights), every row of at least one
+            new level; of one or several grouping factors. Rows with missing values are left out.
+        level
+            Of the intervals.
+
+        Returns
+        -------
+        GroupUpdate
+            ``.frame``: ``group level term estimate std_error conf_low conf_high``, with normal quantiles;
+            ``.random_effects``, ``.random_effects_cov``: as those of the fit, for the new levels;
+            ``.conditional_cov``: the covariances if what is held were known, on the footing of the fit's.
+
+        Raises
+        ------
+        DataError
+            If a row has only levels that the fit knows, or no row is complete.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> rows = {"Reaction": [270.0, 290.0, 310.0], "Days": [0, 1, 2], "Subject": ["new"] * 3}
+        >>> fit.update_group(rows).frame.iloc[:, 2:].round(2)
+                  term  estimate  std_error  conf_low  conf_high
+        0  (Intercept)     19.28      14.03     -8.22      46.77
+        1         Days      2.16       5.47     -8.57      12.89
+        """
+        return updates.update_group(self.design, self.fit, self._origin, newdata, level)
 
     def simulate(self, n: int = 1, seed: Seed = None) -> NativeFrame:
         """Draw new responses from the fitted model, with new random effects and errors.
@@ -906,6 +1014,50 @@ class LmerResult:
     def diagnostics(self) -> access.Diagnostics:
         """Tests of the assumptions, one method each: ``fit.diagnostics.white()``."""
         return access.Diagnostics(self.design, self.fit, self._origin)
+
+    def check(self) -> checks.Checks:
+        """Check the assumptions of the model, each by a test, with a verdict and a remedy.
+
+        Verdicts are ``"fine"``, ``"look"`` (worth a look) and ``"violated"``; with many rows a deviation must
+        be large and not only significant. A remedy is a call to be run with ``fit``, ``mw`` and ``data``.
+
+        Returns
+        -------
+        Checks
+            Printed as a table; ``frame()`` has ``assumption test verdict evidence remedy``, ``plot()`` draws
+            all panels, ``check["normal residuals"]`` is one.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (1 | Subject)", mw.datasets.load_sleepstudy())
+        >>> found = fit.check()
+        >>> found["no slope missing"].verdict, found["no slope missing"].remedy
+        ('violated', 'mw.lmer("Reaction ~ Days + (1 + Days | Subject)", data)')
+        """
+        return checks.check(self.design, self.fit, self._origin)
+
+    def sensitivity(self, level: float = 0.95, seed: Seed = 1) -> comparison.Sensitivity:
+        """Whether the conclusions about the fixed effects change under other reasonable analyses.
+
+        Beside the fit: without influential levels, without outlying rows, with a log response (if it is
+        positive), with cluster-robust standard errors (CR2), with a bootstrap that resamples residuals.
+
+        Returns
+        -------
+        Sensitivity
+            Printed side by side with a sentence on what changes; ``frame()`` is the table.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> fit.sensitivity().changes
+        ()
+        """
+        return comparison.sensitivity(
+            self.design, self.fit, self._origin, level=level, seed=seed, control=self.control
+        )
 
     def leverages(self) -> NativeFrame:
         """Leverages of the rows used: ``fixed random total``.

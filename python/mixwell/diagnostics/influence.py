@@ -403,14 +403,14 @@ def _hold(design: Design, fit: Fit, found: NDArray[np.object_], codes: NDArray[n
     variances = np.broadcast_to(_variances(fit), (len(found), len(component_names(design, fit))))
     if len(found) == design.n_obs:
         params, vcov = _hold_rows(design, fit)
-    elif _unions_of_blocks(design, codes):
+    elif unions_of_blocks(design, codes):
         params, vcov = _hold_blocks(design, fit, len(found), codes)
     else:
         params, vcov = _hold_each(design, fit, len(found), codes)
     return _Deleted(params, vcov, variances)
 
 
-def _unions_of_blocks(design: Design, codes: NDArray[np.intp]) -> bool:
+def unions_of_blocks(design: Design, codes: NDArray[np.integer]) -> bool:
     """Whether rows with different codes never share a random effect."""
     count, block = independent_blocks(design)
     first = np.zeros(count, dtype=np.intp)

@@ -175,6 +175,17 @@ def _varies_between(values: FloatArray, codes: NDArray[np.integer], n_levels: in
     return float(np.var(group_means(values, codes, n_levels))) > 1e-6 * max(float(np.var(values)), 1e-300)
 
 
+def both_ways(design: Design, fit: Fit, factor: int) -> dict[str, FloatArray]:
+    """Numeric predictors that vary both within and between the levels of a factor."""
+    group = design.factors[factor]
+    return {
+        name: column
+        for name, column in numeric_predictors(design, fit)
+        if varies_within(column, group.codes, group.n_levels)
+        and _varies_between(column, group.codes, group.n_levels)
+    }
+
+
 def within_between(design: Design, fit: Fit, factor: int) -> DiagnosticTest:
     """Mundlak's (1978) test that effects are the same within and between groups.
 
@@ -187,14 +198,9 @@ def within_between(design: Design, fit: Fit, factor: int) -> DiagnosticTest:
         If no numeric predictor varies both within and between the groups.
     """
     group = design.factors[factor]
-    columns, names = [], []
-    for name, column in numeric_predictors(design, fit):
-        if varies_within(column, group.codes, group.n_levels) and _varies_between(
-            column, group.codes, group.n_levels
-        ):
-            columns.append(group_means(column - column.mean(), group.codes, group.n_levels))
-            names.append(name)
-    extended = _extend(design, fit, columns, names) if columns else None
+    predictors = both_ways(design, fit, factor)
+    columns = [group_means(x - x.mean(), group.codes, group.n_levels) for x in predictors.values()]
+    extended = _extend(design, fit, columns, list(predictors)) if columns else None
     if extended is None:
         raise ModelError(f"No numeric predictor varies both within and between levels of {group.name}.")
     found = _joint(extended)

@@ -41,24 +41,23 @@ def independent_columns(columns: FloatArray) -> FloatArray:
     -------
     Shape (n, 1 + kept).
     """
-    n = len(columns)
-    basis = np.empty((n, columns.shape[1] + 1), order="F")
-    basis[:, 0] = 1 / np.sqrt(n)
-    found, kept = 1, []
-    for j in range(columns.shape[1]):
-        largest = np.abs(columns[:, j]).max()
-        if largest == 0:
-            continue
-        rest = columns[:, j] / largest
+    largest = np.abs(columns).max(axis=0, initial=0.0)
+    usable = np.flatnonzero(largest > 0)
+    scaled = np.column_stack([np.ones(len(columns)), columns[:, usable] / largest[usable]])
+    # Inner products of columns are those of R, which is small.
+    r: FloatArray = np.asarray(np.linalg.qr(scaled, mode="r"))
+    basis = r[:, :1] / np.linalg.norm(r[:, 0])
+    kept = []
+    for j, column in enumerate(usable):
+        rest = r[:, j + 1]
         norm = np.linalg.norm(rest)
         for _ in range(2):
-            rest = rest - basis[:, :found] @ (basis[:, :found].T @ rest)
+            rest = rest - basis @ (basis.T @ rest)
         left = np.linalg.norm(rest)
         if left > _ALIASED * norm:
-            basis[:, found] = rest / left
-            found += 1
-            kept.append(j)
-    return np.column_stack([np.ones(n), columns[:, kept]])
+            basis = np.column_stack([basis, rest / left])
+            kept.append(column)
+    return np.column_stack([np.ones(len(columns)), columns[:, kept]])
 
 
 def _lm(name: str, about: str, residuals: FloatArray, regressors: FloatArray) -> DiagnosticTest:
@@ -94,6 +93,11 @@ def breusch_pagan(design: Design, fit: Fit) -> DiagnosticTest:
     return _lm("Breusch-Pagan test", "the predictors", residuals, fixed_columns(design, fit))
 
 
+def white_terms(p: int) -> int:
+    """Regressors of White's test with p predictors: they, their squares and products."""
+    return p + p * (p + 1) // 2
+
+
 def white(design: Design, fit: Fit, *, form: WhiteForm | None = None) -> DiagnosticTest:
     """White's (1980) test: squared Pearson residuals on the predictors, their squares and products.
 
@@ -107,8 +111,7 @@ def white(design: Design, fit: Fit, *, form: WhiteForm | None = None) -> Diagnos
     x = fixed_columns(design, fit)
     x = x[:, np.ptp(x, axis=0) > 0]
     p = x.shape[1]
-    terms = p + p * (p + 1) // 2
-    chosen = form or ("full" if 0 < terms <= min(WHITE_MOST, design.n_obs // 3) else "fitted")
+    chosen = form or ("full" if 0 < white_terms(p) <= min(WHITE_MOST, design.n_obs // 3) else "fitted")
     if chosen == "fitted":
         fitted = fit.fitted
         return _lm("White's test", "the fitted values", residuals, np.column_stack([fitted, fitted**2]))
@@ -174,7 +177,7 @@ def levene(design: Design, fit: Fit, by: str) -> DiagnosticTest:
     left_out = int(len(levels) - used.sum())
     caveat = "Residuals within a group are less variable the more its random effects fit."
     if left_out:
-        caveat += f" {left_out} levels with fewer than 3 rows are left out."
+        caveat += f" Levels with fewer than 3 rows are left out ({left_out})."
     return DiagnosticTest(
         "Brown-Forsythe test",
         f"residuals by {by}",

@@ -1,0 +1,265 @@
+"""The table of checks, its remedies, and the analyses side by side."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+import warnings
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib import pyplot
+
+import mixwell as mw
+from mixwell.diagnostics.checks import Checks, judge
+from reference_cases import cases
+from small_models import FITS, fitted, grouped
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::mixwell.SingularFitWarning"),
+    pytest.mark.filterwarnings("ignore::mixwell.RankDeficiencyWarning"),
+]
+
+
+def clean(seed: int = 11, groups: int = 40, size: int = 10) -> pd.DataFrame:
+    """Data of a true model: y ~ x + (1 | g)."""
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(groups), size)
+    x = rng.normal(size=groups * size)
+    return pd.DataFrame({"y": 20 + x + rng.normal(size=groups)[g] + rng.normal(size=len(g)), "x": x, "g": g})
+
+
+def check(data: pd.DataFrame, formula: str = "y ~ x + (1 | g)") -> Checks:
+    return mw.lmer(formula, data).check()
+
+
+def test_a_true_model_is_fine() -> None:
+    found = check(clean())
+    assert [one.assumption for one in found if one.verdict == "violated"] == []
+    assert sum(one.verdict == "fine" for one in found) >= 12
+    assert found["normal residuals"].verdict == "fine"
+    assert found["normal residuals"].remedy == ""
+
+
+def violations() -> dict[str, tuple[pd.DataFrame, str]]:
+    """Data that violate one assumption each: frame and assumption."""
+    rng = np.random.default_rng(3)
+    base = clean()
+    n, g = len(base), base["g"].to_numpy()
+    outlier = base.copy()
+    outlier.loc[17, "y"] += 12
+    group = base.assign(y=base["y"] + 12 * (g == 5))
+    slope = base.assign(y=base["y"] + rng.normal(size=40)[g] * base["x"])
+    series = base.copy()
+    for row in range(1, n):
+        if g[row] == g[row - 1]:
+            series.loc[row, "y"] += 0.7 * (series.loc[row - 1, "y"] - 20)
+    pull = base.assign(x=base["x"] + 8 * (g == 3), y=base["y"] - 40 * (g == 3))
+    between = base.assign(x=base["x"] + rng.normal(size=40)[g])
+    between["y"] += -3 * between.groupby("g")["x"].transform("mean")
+    return {
+        "linear mean": (base.assign(y=base["y"] + base["x"] ** 2), "linear mean"),
+        "slope": (slope, "no slope missing"),
+        "within": (between, "same effects in g"),
+        "residuals": (base.assign(y=base["y"] + rng.exponential(size=n) ** 2), "normal residuals"),
+        "variance": (base.assign(y=base["y"] + np.exp(base["x"]) * rng.normal(size=n)), "equal variance"),
+        "series": (series, "independent in order"),
+        "outlier": (outlier, "no outlying rows"),
+        "group": (group, "no outlying g"),
+        "influence": (pull, "no influential g"),
+    }
+
+
+@pytest.mark.parametrize("name", list(violations()))
+def test_a_violated_assumption_is_found(name: str) -> None:
+    data, assumption = violations()[name]
+    found = check(data)[assumption]
+    assert found.verdict == "violated"
+    assert found.remedy
+    assert found.meaning.endswith(".")
+
+
+def run(remedy: str, fit: mw.LmerResult, data: object) -> object:
+    """A remedy as a user types it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return eval(remedy, {"fit": fit, "mw": mw, "data": data, "print": str})
+
+
+@pytest.mark.parametrize("name", list(violations()))
+def test_remedies_run(name: str) -> None:
+    data, _ = violations()[name]
+    fit = mw.lmer("y ~ x + (1 | g)", data)
+    remedies = {one.remedy for one in fit.check() if one.verdict != "fine"}
+    assert remedies
+    for remedy in remedies:
+        assert run(remedy, fit, data) is not None
+
+
+@pytest.mark.parametrize("name", list(FITS))
+def test_remedies_run_for_every_kind_of_model(name: str) -> None:
+    fit = fitted(name)
+    for one in fit.check():
+        assert (one.remedy == "") == (one.verdict == "fine")
+        if one.remedy and "bootstrap" not in one.remedy:
+            assert run(one.remedy, fit, grouped()) is not None
+
+
+def test_remedies_cure() -> None:
+    data = violations()["slope"][0]
+    before = check(data)["no slope missing"]
+    assert before.remedy == 'mw.lmer("y ~ x + (1 + x | g)", data)'
+    after = run(before.remedy, None, data).check()
+    assert "no slope missing" not in [one.assumption for one in after if one.verdict != "fine"]
+    data = violations()["linear mean"][0]
+    remedy = check(data)["linear mean"].remedy
+    assert remedy == 'mw.lmer("y ~ x + (1 | g) + I(x**2)", data)'
+    assert run(remedy, None, data).check()["linear mean"].verdict == "fine"
+    data = violations()["within"][0]
+    remedy = check(data)["same effects in g"].remedy
+    assert remedy == 'mw.lmer("y ~ x + (1 | g) + between(x, g)", data)'
+
+
+def test_odd_names_are_quoted_in_remedies() -> None:
+    data = violations()["linear mean"][0].rename(columns={"x": "my x"})
+    fit = mw.lmer("y ~ `my x` + (1 | g)", data)
+    remedy = fit.check()["linear mean"].remedy
+    assert "I(`my x`**2)" in remedy
+    assert run(remedy, fit, data) is not None
+
+
+def test_singular_fits_and_few_groups_are_worth_a_look() -> None:
+    rng = np.random.default_rng(2)
+    g = np.tile(np.arange(4), 10)
+    y = rng.normal(size=40)
+    y -= pd.Series(y).groupby(g).transform("mean").to_numpy()
+    found = check(pd.DataFrame({"y": y, "g": g}), "y ~ 1 + (1 | g)")
+    assert found["regular covariances"].verdict == "look"
+    assert found["enough groups"].verdict == "look"
+    assert (
+        "linear mean",
+        "The linearity test needs a predictor: the fixed part is constant.",
+    ) in found.skipped
+
+
+def test_significance_is_not_enough_with_many_rows() -> None:
+    assert judge(0.2, 100) == "fine"
+    assert judge(0.01, 100) == "look"
+    assert judge(1e-5, 100) == "violated"
+    assert judge(1e-5, 100_000, 0.01, 0.1, 0.3) == "fine"
+    assert judge(1e-5, 100_000, 0.2, 0.1, 0.3) == "look"
+    assert judge(1e-5, 100_000, 0.5, 0.1, 0.3) == "violated"
+
+
+@pytest.mark.parametrize("case", ["diag_ratpup", "diag_oats_nested", "diag_penicillin_crossed_ml"])
+def test_table_and_text(case: str) -> None:
+    record = cases()[case]
+    fit = mw.lmer(record.formula, record.frame, **record.arguments)
+    found = fit.check()
+    table = found.frame()
+    assert table.columns.tolist() == ["assumption", "test", "verdict", "evidence", "remedy"]
+    assert set(table["verdict"]) <= {"fine", "look", "violated"}
+    assert table["assumption"].is_unique
+    text = str(found)
+    assert max(map(len, text.splitlines())) <= 79
+    assert not re.search(r"\b(nan|None|inf)\b", text)
+    assert "<table>" in found._repr_html_()
+    worst = "violated" if "violated" in set(table["verdict"]) else "look"
+    assert found.verdict == worst
+    with pytest.raises(KeyError, match="there is no check of 'luck'"):
+        found["luck"]
+
+
+def test_frames_come_back_in_the_callers_kind() -> None:
+    fit = mw.lmer("y ~ x + (1 | g)", pl.from_pandas(clean()))
+    assert isinstance(fit.check().frame(), pl.DataFrame)
+    assert isinstance(fit.sensitivity().frame(), pl.DataFrame)
+
+
+def test_checks_need_no_matplotlib_and_importing_loads_no_statistics() -> None:
+    code = (
+        "import sys, mixwell as mw\n"
+        "heavy = {'statsmodels', 'scipy.stats', 'matplotlib'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "fit = mw.lmer('Yield ~ 1 + (1 | Batch)', mw.datasets.load_dyestuff())\n"
+        "fit.check()\n"
+        "assert 'matplotlib' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_take_a_few_seconds() -> None:
+    rng = np.random.default_rng(1)
+    n, q = 100_000, 5_000
+    g, x, z = rng.integers(0, q, n), rng.normal(size=n), rng.normal(size=n)
+    effects = rng.normal(size=(q, 2))
+    y = x + z / 2 + effects[g, 0] + effects[g, 1] * x + rng.normal(size=n)
+    fit = mw.lmer("y ~ x * z + (x | g)", {"y": y, "x": x, "z": z, "g": g})
+    fit.check()
+    start = time.perf_counter()
+    found = fit.check()
+    # About 2 seconds on an idle machine.
+    assert time.perf_counter() - start < 10
+    assert found.verdict != "violated"
+    assert any("100000 rows" in note for note in found.notes)
+
+
+def test_the_figure_carries_the_verdicts() -> None:
+    matplotlib.use("Agg")
+    found = check(violations()["outlier"][0])
+    assert found.panels["leverage"] == "violated"
+    figure = found.plot()
+    titles = [axes.get_title(loc="left") + axes.get_title() for axes in figure.axes]
+    assert any("violated" in title for title in titles)
+    pyplot.close(figure)
+
+
+# ---- sensitivity
+
+
+def test_variants_are_the_analyses_they_name() -> None:
+    data = violations()["group"][0]
+    fit = mw.lmer("y ~ x + (1 | g)", data)
+    found = fit.sensitivity(seed=4)
+    variants = {variant.name: variant for variant in found.variants}
+    np.testing.assert_allclose(variants["as fitted"].conf_low, fit.conf_int()["conf_low"])
+    robust = fit.conf_int(robust="CR2")
+    np.testing.assert_allclose(variants["CR2 standard errors"].conf_high, robust["conf_high"])
+    logged = mw.lmer("log(y) ~ x + (1 | g)", data)
+    np.testing.assert_allclose(variants["log response"].estimate, logged.params, rtol=1e-7)
+    np.testing.assert_allclose(variants["log response"].p_value, logged.pvalues, rtol=1e-4)
+    (without,) = [v for name, v in variants.items() if name.startswith("without g")]
+    levels = [int(level) for level in without.name.removeprefix("without g ").split(", ")]
+    assert 5 in levels
+    direct = mw.lmer("y ~ x + (1 | g)", data[~data["g"].isin(levels)])
+    np.testing.assert_allclose(without.estimate, direct.params, rtol=1e-7)
+    table = found.frame()
+    assert len(table) == 2 * len(found.variants)
+    assert np.isfinite(table.drop(columns=["term", "analysis"]).to_numpy()).all()
+    assert max(map(len, str(found).splitlines())) <= 79
+    again = fit.sensitivity(seed=4)
+    np.testing.assert_array_equal(again.frame()["conf_low"], table["conf_low"])
+
+
+def test_a_conclusion_that_hangs_on_one_group_is_named() -> None:
+    data = clean(seed=5)
+    data["y"] -= data["x"]
+    g = data["g"] == 3
+    data.loc[g, "x"] += 8
+    data.loc[g, "y"] += 30
+    found = mw.lmer("y ~ x + (1 | g)", data).sensitivity()
+    assert any(change.startswith("x is no longer clear of 0: without g 3") for change in found.changes)
+
+
+def test_what_does_not_apply_is_said() -> None:
+    found = fitted("crossed").sensitivity()
+    skipped = dict(found.skipped)
+    assert "not positive" in skipped["log response"] or "log response" not in skipped
+    assert "Crossed random effects" in skipped["CR2 standard errors"]
+    assert "No conclusion changes" in str(mw.lmer("y ~ x + (1 | g)", clean()).sensitivity())
