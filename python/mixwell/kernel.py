@@ -136,6 +136,21 @@ def components(design: Design, at: Problem, theta: FloatArray, *, reml: bool) ->
         return Components(**at.components(np.ascontiguousarray(theta, dtype=np.float64), reml))
 
 
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Fixed effects (rank,) and, per factor, conditional modes (q, k) at one theta."""
+
+    beta: FloatArray
+    modes: tuple[FloatArray, ...]
+
+
+def solve_at(design: Design, theta: FloatArray, y: FloatArray) -> Solution:
+    """The mixed model equations of a design at ``theta`` for a response ``y`` of length n."""
+    with kernel_errors(design):
+        found = problem(design, y).solve(np.ascontiguousarray(theta, dtype=np.float64), True)
+    return Solution(found["beta"], tuple(found["modes"]))
+
+
 def predictor_variances(
     design: Design,
     theta: FloatArray,

@@ -171,7 +171,7 @@ def test_result_is_of_the_kind_of_the_new_data() -> None:
         ({"random": ["G"]}, mw.DataError, "'G' is not a grouping factor.*'g'"),
         ({"random": "arm"}, mw.DataError, "'arm' is not a grouping factor"),
         ({"new_levels": "ignore"}, mw.DataError, "'error' or 'zero'"),
-        ({"interval": "confidence"}, mw.MixwellError, "interval must be None"),
+        ({"interval": "credible"}, mw.MixwellError, "'confidence', 'prediction' or None"),
     ],
 )
 def test_arguments_are_checked(arguments: dict[str, object], error: type[Exception], words: str) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mixwell.data.columns import BoolArray, Column, IntArray, Numbers
 from mixwell.data.frame import Frame, FrameKind, near, open_frame
 from mixwell.design.build import combine, combined_labels, group_variable, offset_of
+from mixwell.design.check import check_weights
 from mixwell.design.coding import ColumnPlan, Values, apply_coding, fill_column, level_table
 from mixwell.design.functions import numbers
 from mixwell.design.record import Design, GroupingRecipe, Recipe
@@ -33,16 +34,21 @@ class NewRows:
     x
         Shape (m, p), Fortran order: the columns of X; NaN in rows of ``missing``.
     columns
-        Per random term of the design its k columns, each of length m; none for factors not asked for.
+        Per random term of the design its k columns, each of length m; none for terms not asked for.
     codes
         Per grouping factor of the design, length m: positions among its levels, -1 for unseen levels and in
         rows of ``missing``; None for factors not asked for.
     unseen
         Per grouping factor, the labels that it has in the new rows and not in the design.
+    unseen_codes
+        Per grouping factor, length m: positions among ``unseen``, -1 for levels of the design and in rows of
+        ``missing``; None for factors not asked for.
     offset
         Length m, or None where the design has none.
     y
         Length m, the response, or None where not asked for.
+    weights
+        Length m, prior weights; None where not asked for or where the design has none.
     missing
         Length m, true where a value needed is missing: nothing can be predicted for these rows.
     kind, index
@@ -53,8 +59,10 @@ class NewRows:
     columns: tuple[tuple[FloatArray, ...], ...]
     codes: tuple[IntArray | None, ...]
     unseen: tuple[tuple[str, ...], ...]
+    unseen_codes: tuple[IntArray | None, ...]
     offset: FloatArray | None
     y: FloatArray | None
+    weights: FloatArray | None
     missing: BoolArray
     kind: FrameKind
     index: pd.Index | None
@@ -65,7 +73,9 @@ def new_rows(
     newdata: object,
     *,
     factors: Collection[str] | None = None,
+    all_terms: bool = False,
     need_response: bool = False,
+    need_weights: bool = False,
 ) -> NewRows:
     """Make the columns of a design from new data.
 
@@ -77,8 +87,10 @@ def new_rows(
         A data frame of any kind; only the columns that are needed must be in it.
     factors
         Names of the grouping factors wanted; None for all, ``()`` for the fixed part alone.
-    need_response
-        Whether the response is wanted too.
+    all_terms
+        Whether the columns of all random terms are wanted, also of factors that are not.
+    need_response, need_weights
+        Whether the response and the prior weights are wanted too.
 
     Raises
     ------
@@ -108,8 +120,14 @@ def new_rows(
             "The model was fitted with offset= as an array, which has no values for new rows; fit it with "
             "the name of a column, or with offset() in the formula."
         )
+    if need_weights and design.weights is not None and recipe.weights is None:
+        raise DataError(
+            "The model was fitted with weights= as an array, which has no values for new rows; fit it with "
+            "the name of a column."
+        )
+    weights_name = recipe.weights if need_weights else None
     terms = tuple(
-        plans if known[term.factor] in wanted else ()
+        plans if all_terms or known[term.factor] in wanted else ()
         for term, plans in zip(design.terms, recipe.terms, strict=True)
     )
     variables = _variables(recipe, (*recipe.x, *(plan for plans in terms for plan in plans)))
@@ -122,7 +140,7 @@ def new_rows(
     response = [recipe.formula.response] if need_response else []
     offsets = recipe.formula.fixed.offsets
     frame = open_frame(newdata)
-    columns = _read(recipe, frame, (*variables, *groups, *response, *offsets))
+    columns = _read(recipe, frame, (*variables, *groups, *response, *offsets), weights_name)
     missing = np.zeros(frame.n_rows, dtype=bool)
     for column in columns.values():
         if column.missing is not None:
@@ -137,11 +155,12 @@ def new_rows(
     x = np.full((n_rows, len(recipe.x)), np.nan, order="F")
     for index, plan in enumerate(recipe.x):
         x[rows, index] = _column(plan, values, len(rows))
-    codes, unseen = [], []
+    codes, unseen, unseen_codes = [], [], []
     for name, group in zip(known, recipe.factors, strict=True):
-        found, labels = _codes(group, values) if name in wanted else (None, ())
+        found, labels, strange = _codes(group, values) if name in wanted else (None, (), None)
         codes.append(None if found is None else _spread(found, rows, n_rows, -1))
         unseen.append(labels)
+        unseen_codes.append(None if strange is None else _spread(strange, rows, n_rows, -1))
     given = columns.get(recipe.offset) if recipe.offset is not None else None
     offset = None
     if design.offset is not None:
@@ -151,6 +170,12 @@ def new_rows(
     y = None
     if need_response:
         y = _spread(numbers(values.of(recipe.formula.response), design.response_name), rows, n_rows, np.nan)
+    weights = None
+    if weights_name is not None:
+        column = columns[weights_name].take(rows)
+        if not isinstance(column, Numbers):
+            raise DataError(f"weights must be numbers; {weights_name!r} is not numeric in the new data.")
+        weights = _spread(check_weights(column), rows, n_rows, np.nan)
     return NewRows(
         x=x,
         columns=tuple(
@@ -159,8 +184,10 @@ def new_rows(
         ),
         codes=tuple(codes),
         unseen=tuple(unseen),
+        unseen_codes=tuple(unseen_codes),
         offset=offset,
         y=y,
+        weights=weights,
         missing=missing,
         kind=frame.kind,
         index=frame.index,
@@ -173,10 +200,13 @@ def _variables(recipe: Recipe, plans: tuple[ColumnPlan, ...]) -> list[Variable]:
     return [Variable(recipe.codings[node].name, node) for node in expressions]
 
 
-def _read(recipe: Recipe, frame: Frame, variables: tuple[Variable, ...]) -> Mapping[str, Column]:
+def _read(
+    recipe: Recipe, frame: Frame, variables: tuple[Variable, ...], weights: str | None
+) -> Mapping[str, Column]:
     found = dict.fromkeys(name for variable in variables for name in names(variable.expression))
-    if recipe.offset is not None:
-        found[recipe.offset] = None
+    for extra in (recipe.offset, weights):
+        if extra is not None:
+            found[extra] = None
     dated = {name for variable in variables for name in time_names(variable.expression)}
     columns: dict[str, Column] = {}
     for name in found:
@@ -198,8 +228,8 @@ def _column(plan: ColumnPlan, values: Values, n_rows: int) -> FloatArray:
     return out
 
 
-def _codes(group: GroupingRecipe, values: Values) -> tuple[IntArray, tuple[str, ...]]:
-    """Codes among the levels of a factor, and the labels of levels it does not have."""
+def _codes(group: GroupingRecipe, values: Values) -> tuple[IntArray, tuple[str, ...], IntArray]:
+    """Codes among the levels of a factor, the labels of levels it does not have, and codes among those."""
     parts = [group_variable(variable, values) for variable in group.variables]
     own = [tuple(part.levels) for part in parts]
     tables = [level_table(texts, levels) for texts, levels in zip(own, group.levels, strict=True)]
@@ -209,8 +239,10 @@ def _codes(group: GroupingRecipe, values: Values) -> tuple[IntArray, tuple[str, 
     every = np.logical_and.reduce([code >= 0 for code in codes])
     seen = every & (group.keys[position] == keys)
     found = np.where(seen, position, -1).astype(np.int32)
-    strange = np.unique(combine([part.codes for part in parts], own)[~seen])
-    return found, tuple(combined_labels(strange, own))
+    strange, positions = np.unique(combine([part.codes for part in parts], own)[~seen], return_inverse=True)
+    among = np.full(len(found), -1, dtype=np.int32)
+    among[~seen] = positions.reshape(-1)
+    return found, tuple(combined_labels(strange, own)), among
 
 
 def _spread(values: NDArray[Scalar], rows: NDArray[np.intp], n_rows: int, absent: float) -> NDArray[Scalar]:

@@ -157,6 +157,8 @@ class Recipe:
         Name of the column given as ``offset=``, if any.
     offset_is_array
         Whether ``offset=`` was an array, which new data cannot continue.
+    weights
+        Name of the column given as ``weights=``, if any.
     """
 
     formula: ParsedFormula
@@ -168,6 +170,7 @@ class Recipe:
     constants: frozenset[str]
     offset: str | None
     offset_is_array: bool
+    weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,17 +90,28 @@ def effect_names(design: Design, factor: int) -> tuple[str, ...]:
 
 
 def relative_factors(design: Design, fit: Fit) -> tuple[FloatArray, ...]:
-    """T of each term, shape (k, k), lower triangular: theta holds their columns one after the other."""
+    """T of each term, shape (k, k), lower triangular."""
+    return unpacked(design, fit.theta)
+
+
+def unpacked(design: Design, theta: FloatArray) -> tuple[FloatArray, ...]:
+    """Lower triangles (k, k), one per term: theta holds their columns one after the other."""
     factors = []
     at = 0
     for term in design.terms:
         k = len(term.names)
         t = np.zeros((k, k))
         columns, rows = np.triu_indices(k)
-        t[rows, columns] = fit.theta[at : at + len(rows)]
+        t[rows, columns] = theta[at : at + len(rows)]
         at += len(rows)
         factors.append(t)
     return tuple(factors)
+
+
+def packed(factors: Sequence[FloatArray]) -> FloatArray:
+    """Inverse of :func:`unpacked`."""
+    # The lower triangle by columns is the upper one of the transpose by rows.
+    return np.concatenate([np.zeros(0), *(t.T[np.triu_indices(len(t))] for t in factors)])
 
 
 def theta_names(design: Design) -> tuple[str, ...]:
