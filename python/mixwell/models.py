@@ -49,7 +49,6 @@ from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
-    from mixwell.inference import emmeans as marginal_means
     from mixwell.diagnostics import access, checks, comparison
     from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from mixwell.diagnostics.residuals import ResidualKind
     from mixwell.diagnostics.robust import RobustKind
     from mixwell.inference import bootstrap as resampling
+    from mixwell.inference import emmeans as marginal_means
     from mixwell.inference import icc_r2, lrt, vif
     from mixwell.inference import profile as profiling
     from mixwell.plots import accessor as pictures

@@ -375,8 +375,7 @@ def _independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str]
     except MixwellError:
         notes.append(
             "Independence in order was looked at in conditional residuals, since whitening the crossed "
-            "design "
-            "would take too long; they are slightly correlated even if the model is true."
+            "design would take too long; they are slightly correlated even if the model is true."
         )
         found = dependence.autocorrelation(design, fit, kind="pearson")
     test = dependence.ljung_box(found)

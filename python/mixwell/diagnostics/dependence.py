@@ -70,8 +70,7 @@ def _order(design: Design, codes: NDArray[np.intp], order: str | None) -> NDArra
         known = [name for name, other in design.variables.items() if not isinstance(other, Factor)]
         raise DataError(
             f"order={order!r} is not a numeric variable of the formula{near(order, known)}; sort the data "
-            "by time "
-            "instead and leave order=None."
+            "by time instead and leave order=None."
         )
     values = column.values if isinstance(column, Instants) else np.asarray(column.values, dtype=np.float64)
     return np.lexsort((values, codes))

@@ -103,8 +103,7 @@ def normality(
     if chosen != "shapiro" and n > SHAPIRO_MOST:
         why = (
             f"Shapiro-Wilk is not used for n > {SHAPIRO_MOST}: its p-value was calibrated up to there, and "
-            "so many "
-            "values make any deviation significant; look at skewness and kurtosis."
+            "so many values make any deviation significant; look at skewness and kurtosis."
         )
     elif n > 1000:
         why = "With so many values small deviations are significant; look at the Q-Q plot."
@@ -118,8 +117,7 @@ def residual_normality(design: Design, fit: Fit, *, method: NormalityMethod | No
     """Normality of the conditional (Pearson) residuals."""
     caveat = (
         "Conditional residuals mix errors and shrunken random effects, which makes them look more normal "
-        "than "
-        "the errors are."
+        "than the errors are."
     )
     return normality(quantities.pearson_residuals(design, fit), "residuals", method=method, caveat=caveat)
 
@@ -130,8 +128,7 @@ def effect_normality(
     """Normality of the conditional modes: a test per random effect with 3 or more levels and a variance."""
     caveat = (
         "Conditional modes are shrunken by the normal model itself, so that they hide deviations; with "
-        "unequal "
-        "group sizes they are not identically distributed."
+        "unequal group sizes they are not identically distributed."
     )
     tests = []
     for i, factor in enumerate(design.factors):
@@ -227,8 +224,7 @@ def row_outliers(
         len(usable),
         meaning,
         f"p-values are adjusted for {len(usable)} rows ({method.capitalize()}); the variance parameters are "
-        "held. "
-        "An outlier is a reason to look at the record, not to delete it.",
+        "held. An outlier is a reason to look at the record, not to delete it.",
     )
     return Outliers(test, at, tuple(names(int(i)) for i in at), t[at], p[hit], origin)
 
@@ -350,8 +346,7 @@ def quantile_residuals(design: Design, fit: Fit, *, n: int = 250, seed: Seed = 1
     )
     caveat = (
         f"p from {n} simulated responses, at least {1 / (n + 1):.2g}; since the parameters were estimated "
-        "from the "
-        "same responses, the test is conservative."
+        "from the same responses, the test is conservative."
     )
     test = DiagnosticTest(
         "Simulation test", "quantile residuals", "D", float(distance[0]), (), p, len(u), meaning, caveat

@@ -207,8 +207,7 @@ def within_between(design: Design, fit: Fit, factor: int) -> DiagnosticTest:
     which = ", ".join(extended.names)
     meaning = (
         f"Effects within and between levels of {group.name} differ ({which}): the random effects are "
-        "correlated "
-        "with them."
+        "correlated with them."
         if found.p_value < 0.05
         else f"No sign that effects within and between levels of {group.name} differ ({which})."
     )
