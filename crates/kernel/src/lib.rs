@@ -15,6 +15,7 @@ pub mod dense;
 pub mod error;
 pub mod factor;
 pub mod gradient;
+pub mod hessian;
 pub mod inverse;
 pub mod modes;
 pub mod newton;
