@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         within,
     )
     from mixwell.inference.power import planned, power
+    from mixwell.report.tables import table
 
 __version__ = version("mixwell")
 
@@ -78,6 +79,7 @@ __all__ = [
     "rolling_mean",
     "scale",
     "structure",
+    "table",
     "time_since",
     "within",
 ]
@@ -90,6 +92,7 @@ _LAZY = {
     "power": "mixwell.inference.power",
     "icc_screen": "mixwell.explore.icc",
     "structure": "mixwell.explore.structure",
+    "table": "mixwell.report.tables",
     **dict.fromkeys(
         ("between", "center", "cumulative", "cyclic", "lag", "rolling_mean", "scale", "time_since", "within"),
         "mixwell.explore.transforms",

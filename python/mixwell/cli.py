@@ -1,4 +1,4 @@
-"""The command line: ``mixwell fit FORMULA FILE`` and ``mixwell demo``."""
+"""The command line: ``mixwell fit FORMULA FILE``, ``mixwell report FORMULA FILE`` and ``mixwell demo``."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ READERS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
     ".feather": pd.read_feather,
     ".arrow": pd.read_feather,
     ".ipc": pd.read_feather,
+}
+
+# The same in Python, for the code that a report shows.
+SOURCES: Mapping[str, str] = {
+    ".csv": "pd.read_csv({!r})",
+    **dict.fromkeys((".tsv", ".tab"), "pd.read_csv({!r}, sep='\\t')"),
+    ".parquet": "pd.read_parquet({!r})",
+    **dict.fromkeys((".feather", ".arrow", ".ipc"), "pd.read_feather({!r})"),
 }
 
 
@@ -206,11 +214,57 @@ def fit(formula: str, file: Path, ml: bool, weights: str | None, form: str) -> N
         click.echo(result.summary())
 
 
+def write_report(result: LmerResult, path: Path, lang: str, source: str) -> None:
+    """Write a report and say where it is."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MixwellWarning)
+        try:
+            result.report(path, "zh" if lang == "zh" else "en", source=source)
+        except MixwellError as error:
+            raise UserError(str(error)) from None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}.") from None
+    for warning in caught:
+        if issubclass(warning.category, MixwellWarning):
+            click.echo(f"Warning: {warning.message}", err=True)
+    click.echo(f"Report written to {path}")
+
+
 @main.command()
-def demo() -> None:
-    """Fit the rat-pup model to the data that come with the package."""
+@click.argument("formula")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The page to write (.html), or text (.txt).",
+)
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
+@click.option("--ml", is_flag=True, help="Maximum likelihood instead of REML.")
+@click.option("--weights", metavar="COL", help="Column of prior weights.")
+def report(formula: str, file: Path, output: Path, lang: str, ml: bool, weights: str | None) -> None:
+    """Fit FORMULA to the table in FILE, check the fit, and write a report.
+
+    \b
+    Example:
+      mixwell report "Reaction ~ Days + (Days | Subject)" sleepstudy.csv -o sleep.html
+    """
+    result = fitted(formula, read_file(file), reml=not ml, weights=weights)
+    write_report(result, output, lang, SOURCES[file.suffix.lower()].format(str(file)))
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("ratpups_report.html"))
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
+def demo(path: Path, lang: str) -> None:
+    """Fit the rat-pup model to the data that come with the package, and write its report to PATH."""
     data = mixwell.datasets.load_ratpups()
     click.echo(
         f"Birth weights of {len(data)} rat pups in {data['Litter'].nunique()} litters, three treatments.\n"
     )
-    click.echo(fitted(DEMO_FORMULA, data, reml=True, weights=None).summary())
+    result = fitted(DEMO_FORMULA, data, reml=True, weights=None)
+    click.echo(result.summary())
+    click.echo()
+    write_report(result, path, lang, "mw.datasets.load_ratpups()")

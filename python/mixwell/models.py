@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
@@ -60,10 +61,14 @@ if TYPE_CHECKING:
     from mixwell.inference import icc_r2, lrt, vif
     from mixwell.inference import profile as profiling
     from mixwell.plots import accessor as pictures
+    from mixwell.report import document, tables
     from mixwell.report import group_update as updates
+    from mixwell.report.words import Lang
 else:
     pictures = lazy_module("mixwell.plots.accessor")
     updates = lazy_module("mixwell.report.group_update")
+    document = lazy_module("mixwell.report.document")
+    tables = lazy_module("mixwell.report.tables")
     access = lazy_module("mixwell.diagnostics.access")
     checks = lazy_module("mixwell.diagnostics.checks")
     comparison = lazy_module("mixwell.diagnostics.comparison")
@@ -1152,6 +1157,79 @@ class LmerResult:
             return summarize(self.design, self.fit, ddf)
         found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
         return summarize(self.design, self.fit, found.title, found)
+
+    def table(
+        self,
+        fmt: tables.TableFormat = "text",
+        *,
+        level: float = 0.95,
+        stars: bool = False,
+        ddf: Ddf = "satterthwaite",
+        lang: Lang = "en",
+        path: str | Path | None = None,
+    ) -> tables.RenderedTable | tables.Document:
+        """A table of the results to hand on; :func:`mixwell.table` sets several models side by side.
+
+        Parameters
+        ----------
+        fmt
+            ``"text"``, ``"html"``, ``"latex"`` (booktabs), ``"markdown"``, or ``"docx"`` (needs python-docx).
+        level, ddf
+            Of the intervals, see :meth:`test`.
+        stars
+            Mark small p-values.
+        lang
+            ``"en"`` or ``"zh"``.
+        path
+            A file to write.
+
+        Returns
+        -------
+        str or docx.document.Document
+            The text, which notebooks show as HTML; for ``"docx"`` the document.
+        """
+        return tables.table(self, fmt, level=level, stars=stars, ddf=ddf, lang=lang, path=path)
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        lang: Lang = "en",
+        *,
+        labels: Mapping[str, str] | None = None,
+        source: str = "",
+    ) -> document.Report:
+        """An account of the fit in sentences, with tables, figures and the checks of the assumptions.
+
+        Parameters
+        ----------
+        path
+            A file to write: ``.html`` for one self-contained page with the figures, ``.txt`` for text.
+        lang
+            ``"en"`` or ``"zh"``.
+        labels
+            What variables are called in the figures, with units: ``{"weight": "weight (g)"}``.
+        source
+            Python that makes the data, shown in the code to reproduce: ``'pd.read_csv("pups.csv")'``.
+
+        Returns
+        -------
+        Report
+            ``print(report)`` is the text, ``report.html`` the page, ``report.save(path)`` writes either.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+        >>> report = fit.report()
+        >>> print(str(report)[:29])
+        Mixed-model report: Reaction
+        """
+        made = document.make_report(
+            self.design, self.fit, self._origin, lang=lang, source=source, control=self.control, labels=labels
+        )
+        if path is not None:
+            made.save(path)
+        return made
 
     def tidy(
         self,

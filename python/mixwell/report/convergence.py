@@ -24,7 +24,7 @@ def is_singular(fit: Fit) -> bool:
     return any(t.rank < len(cov) for t, cov in zip(fit.certificate.terms, fit.term_cov, strict=True))
 
 
-def _combinations(term: RandomTerm, certificate: TermCertificate) -> list[str]:
+def empty_combinations(term: RandomTerm, certificate: TermCertificate) -> list[str]:
     """The null space as texts, ``"(Intercept) - 0.5 Days"``: one per dimension, each with few parts."""
     # A column of small numbers has large coefficients: compare what each part does to the response.
     scale = np.array([float(np.sqrt(np.mean(column**2))) or 1.0 for column in term.columns])
@@ -61,7 +61,7 @@ def _zero_variance(term: RandomTerm, certificate: TermCertificate, cov: FloatArr
             name = "the intercept" if term.names[0] == "(Intercept)" else term.names[0]
             return f"the variance of {name} in {term.label} is zero"
         return f"all variances in {term.label} are zero"
-    texts = _combinations(term, certificate)
+    texts = empty_combinations(term, certificate)
     if len(texts) == 1 and texts[0] in term.names:
         return f"{texts[0]} in {term.label} has zero variance"
     if k == 2:
@@ -89,7 +89,7 @@ def singular_advice(design: Design, fit: Fit) -> str:
     """What follows from a singular optimum."""
     for term, certificate in zip(design.terms, fit.certificate.terms, strict=True):
         if 0 < certificate.rank < len(term.names):
-            texts = _combinations(term, certificate)
+            texts = empty_combinations(term, certificate)
             if not set(texts) <= set(term.names):
                 return (
                     "the estimates stand, but the random part has more effects than the data can tell apart; "

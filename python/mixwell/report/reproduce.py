@@ -1,0 +1,69 @@
+"""The code that makes a fit again, and the versions it was made with."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from mixwell.design.record import Design
+from mixwell.fit.record import Fit
+from mixwell.formula.expression import Name
+from mixwell.report import coefficients
+from mixwell.report.record import Code
+from mixwell.report.words import Words
+
+PACKAGES = ("mixwell", "numpy", "scipy", "pandas", "formulaic", "matplotlib")
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that the numbers depend on."""
+    return {**{name: version(name) for name in PACKAGES}, "Python": platform.python_version()}
+
+
+def contrast_arguments(design: Design) -> dict[str, str]:
+    """``contrasts=`` that the fit was given, or its equal: factor -> Python."""
+    recipe = design.recipe
+    if recipe is None:
+        return {}
+    found = {}
+    for variable in recipe.formula.fixed.variables:
+        coding = recipe.codings[variable.expression]
+        if coding.levels is None or not isinstance(variable.expression, Name) or coding.contrast is None:
+            continue
+        kind = coefficients.contrast_kind(coding)
+        if kind == "matrix":
+            found[variable.name] = repr(coding.contrast.matrix.tolist())
+        elif kind != "treatment":
+            found[variable.name] = repr(kind)
+        elif coefficients.base_level(coding) != coding.levels[0]:
+            found[variable.name] = repr(("treatment", coefficients.base_level(coding)))
+    return found
+
+
+def code_block(design: Design, fit: Fit, source: str, text: Words) -> Code:
+    """Lines that fit the model again."""
+    lines = ["import mixwell as mw"]
+    if "pd." in source:
+        lines.append("import pandas as pd")
+    lines.append("")
+    lines.append(f"data = {source}" if source else f"data = ...  # {text.sentences['code_data']}")
+    arguments = [repr(design.formula), "data"]
+    if not fit.reml:
+        arguments.append("reml=False")
+    if design.weights is not None:
+        lines.append(f"weights = ...  # {text.sentences['code_weights']}")
+        arguments.append("weights=weights")
+    recipe = design.recipe
+    if recipe is not None and recipe.offset is not None:
+        arguments.append(f"offset={recipe.offset!r}")
+    elif recipe is not None and recipe.offset_is_array:
+        lines.append(f"offset = ...  # {text.sentences['code_offset']}")
+        arguments.append("offset=offset")
+    contrasts = contrast_arguments(design)
+    if contrasts:
+        inner = ", ".join(f"{name!r}: {spec}" for name, spec in contrasts.items())
+        arguments.append(f"contrasts={{{inner}}}")
+    lines.append(f"fit = mw.lmer({', '.join(arguments)})")
+    lines.append("print(fit.summary())")
+    lines.append(f"fit.report({'report.html'!r}{', lang=' + repr(text.lang) if text.lang != 'en' else ''})")
+    return Code("\n".join(lines))
