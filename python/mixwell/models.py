@@ -50,6 +50,8 @@ from mixwell.report.summary import Summary, summarize
 from mixwell.simulate import Seed, simulate
 
 if TYPE_CHECKING:
+    from docx.document import Document as WordDocument
+
     from mixwell.diagnostics import access, checks, comparison
     from mixwell.diagnostics import influence as deletion
     from mixwell.diagnostics import residuals as residual_kinds
@@ -1167,7 +1169,7 @@ class LmerResult:
         ddf: Ddf = "satterthwaite",
         lang: Lang = "en",
         path: str | Path | None = None,
-    ) -> tables.RenderedTable | tables.Document:
+    ) -> tables.RenderedTable | WordDocument:
         """A table of the results to hand on; :func:`mixwell.table` sets several models side by side.
 
         Parameters

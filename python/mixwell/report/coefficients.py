@@ -13,7 +13,7 @@ from mixwell.design.coding import ColumnPlan, Piece, VariableCoding
 from mixwell.design.contrasts import Contrast, contrast_columns
 from mixwell.design.record import Design, Recipe
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import Name, names
+from mixwell.formula.expression import Name, Node, names
 from mixwell.inference.contrast import RowTests
 from mixwell.inference.emmeans import Transform, response_transform
 from mixwell.report.words import Words, beside, percent
@@ -73,9 +73,9 @@ def base_level(coding: VariableCoding) -> str:
     return next(text for i, text in enumerate(coding.levels) if i not in coding.contrast.level)
 
 
-def whole_coded(plans: Sequence[ColumnPlan], recipe: Recipe, columns: Sequence[int]) -> set[object]:
+def whole_coded(plans: Sequence[ColumnPlan], recipe: Recipe, columns: Sequence[int]) -> set[Node]:
     """Variables of one term that have an indicator for every level."""
-    found: dict[object, set[int]] = {}
+    found: dict[Node, set[int]] = {}
     for j in columns:
         for piece in plans[j].pieces:
             if piece.level >= 0:

@@ -70,7 +70,8 @@ def name(text: str) -> Math:
 
 
 def operator(text: str) -> Math:
-    return Math(f" {text} ", f"<mo>{escape(text)}</mo>")
+    # At the end or the start of a row an operator would lose its spaces, were its form not given.
+    return Math(f" {text} ", f'<mo form="infix">{escape(text)}</mo>')
 
 
 def value(x: float) -> Math:
@@ -126,7 +127,7 @@ def broken(left: Math, terms: Sequence[Math], minus: Sequence[bool] = ()) -> lis
         shown = "-" if sign == "−" else sign
         if display_width(start.text + row.text + term.text) + 3 > ROW:
             rows.append((start, row))
-            start, row = Math("", ""), Math(f"{shown} ", f"<mo>{sign}</mo>") + term
+            start, row = Math("", ""), Math(f"{shown} ", f'<mo form="infix">{sign}</mo>') + term
         else:
             row = row + Math(f" {shown} ", f"<mo>{sign}</mo>") + term
     return [*rows, (start, row)]
@@ -143,9 +144,10 @@ def model_equation(design: Design, fit: Fit) -> Equation:
     >>> import mixwell as mw
     >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
     >>> print(model_equation(fit.design, fit.fit).text)
-                 Reaction[i] = β[0] + β[1] Days[i] + b[0,Subject(i)] + b[1,Subject(i)] Days[i] + ε[i]
-    (b[0,Subject],b[1,Subject]) ~ Normal(0, Σ[Subject])
-                        ε[i] ~ Normal(0, σ²)
+    Reaction[i] = β[0] + β[1] Days[i] + b[0,Subject(i)]
+                  + b[1,Subject(i)] Days[i] + ε[i]
+    (b[0,Subject], b[1,Subject]) ~ Normal(0, Σ[Subject]), Σ[Subject] = [612.1, 9.604; 9.604, 35.07]
+           ε[i] ~ Normal(0, σ²), σ² = 654.9
     """
     space = Math(" ", '<mspace width="0.2em"/>')
     terms: list[Math] = []
@@ -190,7 +192,7 @@ def model_equation(design: Design, fit: Fit) -> Equation:
 
 
 def estimated_equation(design: Design, fit: Fit) -> Equation:
-    """The population mean with its numbers; empty where nothing is estimated."""
+    """The population mean with its numbers; zero where nothing is estimated."""
     left = Math(
         f"E({design.response_name})", f"<mi>E</mi><mo>(</mo>{name(design.response_name).mathml}<mo>)</mo>"
     )

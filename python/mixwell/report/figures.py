@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -19,12 +20,13 @@ from mixwell.errors import DataError, MixwellWarning, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
+from mixwell.plots import style
 from mixwell.plots.accessor import FitPlots
 from mixwell.plots.along import Covariate, natural_covariate
 from mixwell.report.words import Words, percent
 
 # Inches: a figure as wide as the page, and one of two beside each other.
-WIDE = (7.4, 4.2)
+WIDE = (8.6, 4.2)
 HALF = (4.9, 3.9)
 # A covariate with fewer values than this is drawn as boxes.
 ALONG = 3
@@ -73,6 +75,11 @@ def covariate_of(design: Design, factor: int) -> Covariate | None:
     return found if found.ticks is None and len(np.unique(found.position)) >= ALONG else None
 
 
+def drawn_by_group(draw: Callable[..., Axes], group: str, ax: Axes) -> Axes:
+    """A picture of one grouping factor."""
+    return draw(group, ax=ax)
+
+
 def plans(plots: FitPlots, text: Words) -> Iterator[tuple[str, Plan]]:
     """Every figure that suits the model, by the name of its place."""
     design, fit = plots.design, plots.fit
@@ -111,13 +118,13 @@ def plans(plots: FitPlots, text: Words) -> Iterator[tuple[str, Plan]]:
         caption = text.say("fig_random_effects", group=factor.name, level=level)
         yield (
             "random_effects",
-            Plan(caption, size, lambda ax, g=factor.name: plots.random_effects(g, ax=ax)),
+            Plan(caption, size, partial(drawn_by_group, plots.random_effects, factor.name)),
         )
         if len(names) > 1 and any(len(fit.term_cov[i]) > 1 for i in quantities.terms_of(design, f)):
             caption = text.say("fig_intercept_slope", group=factor.name)
             yield (
                 "intercept_slope",
-                Plan(caption, (5.4, 4.4), lambda ax, g=factor.name: plots.intercept_slope(g, ax=ax)),
+                Plan(caption, (5.4, 4.4), partial(drawn_by_group, plots.intercept_slope, factor.name)),
             )
     if along is not None:
         x = plots.labels.get(along.name, along.name)
@@ -159,8 +166,10 @@ def figures(
             if name not in names:
                 continue
             figure = Figure(figsize=plan.size, layout="constrained")
+            with mpl.rc_context(style.settings()):  # type: ignore[arg-type]
+                empty = figure.subplots()
             try:
-                ax = plan.draw(figure.subplots())
+                ax = plan.draw(empty)
             except (ModelError, DataError):
                 # The model has no such picture (groups of one row, dates along the axis).
                 continue

@@ -466,7 +466,9 @@ def fixed_section(told: Account) -> list[Block]:
 def term_blocks(terms: Sequence[TermTest], text: Words) -> list[Block]:
     """The tests of whole terms, as a table and in a sentence."""
     heads = (text.sentences["term"], text.sentences["num_df"], text.sentences["den_df"], "F", "p")
-    body, clear, unclear = [], [], []
+    body: list[TableRow] = []
+    clear: list[str] = []
+    unclear: list[str] = []
     for line in terms:
         test = line.test
         f_value = f"{test.f_value:.2f}"
@@ -737,10 +739,9 @@ def checks_section(told: Account) -> list[Block]:
     text, checks = told.text, told.checks
     if not checks:
         return [Paragraph(text.sentences["checks_none"])]
-    heads = tuple(text.sentences[k] for k in ("assumption", "test", "verdict", "evidence", "remedy"))
+    heads = tuple(text.sentences[k] for k in ("assumption", "test", "verdict", "evidence"))
     body = tuple(
-        TableRow((row.assumption, row.test, text.sentences[row.verdict], row.evidence, row.remedy))
-        for row in checks
+        TableRow((row.assumption, row.test, text.sentences[row.verdict], row.evidence)) for row in checks
     )
     items = []
     for row in checks:
@@ -759,7 +760,7 @@ def checks_section(told: Account) -> list[Block]:
         closing.insert(0, text.say("checks_skipped", names=text.listed(told.skipped)))
     blocks.append(Paragraph(text.joined(closing)))
     figures = Place(("residuals", "qq", "scale_location", "residuals_by_group", "qq_random", "acf", "cooks"))
-    return [*blocks, Table(text.sentences["table_checks"], heads, body, text_columns=5), figures]
+    return [*blocks, Table(text.sentences["table_checks"], heads, body, text_columns=4), figures]
 
 
 # ---- limits

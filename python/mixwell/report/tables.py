@@ -139,9 +139,8 @@ def to_html(table: Table) -> str:
     body = []
     for row in table.body:
         if row.section:
-            body.append(
-                f'<tr class="section"><th scope="colgroup" colspan="{columns}">{escape(row.cells[0])}</th></tr>'
-            )
+            heading = f'<th scope="colgroup" colspan="{columns}">{escape(row.cells[0])}</th>'
+            body.append(f'<tr class="section">{heading}</tr>')
             continue
         cells = [cell("th", 0, row.cells[0], ' scope="row"')]
         cells += [cell("td", j, text) for j, text in enumerate(row.cells[1:], start=1)]
@@ -462,8 +461,10 @@ def several_models(
     for name in [*ordered[:at], *groups, *ordered[at:]]:
         body.append(TableRow((name, *(model.statistics.get(name, "") for model in cells))))
     notes = remarks(results, text, ddf=ddf, stars=stars)
-    if uncertainty != "none":
-        notes = (text.say(f"note_{uncertainty}", level=percent(level)), *notes)
+    if uncertainty == "interval":
+        notes = (text.say("note_interval", level=percent(level)), *notes)
+    elif uncertainty != "none":
+        notes = (text.sentences[f"note_{uncertainty}"], *notes)
     formulas = tuple(f"{name}: {result.design.formula}" for name, result in zip(names, results, strict=True))
     return Table(text.say("models_compared"), ("", *names), tuple(body), (*formulas, *notes))
 
@@ -521,9 +522,32 @@ def table(
     >>> models = [mw.lmer(f"Reaction ~ Days + {b}", data) for b in ("(1 | Subject)", "(Days | Subject)")]
     >>> print(mw.table(models, uncertainty="std_error"))
     Models compared
-    ------------------------------------------------------------
-                                            (1)            (2)
-    ------------------------------------------------------------
+    --------------------------------------------------------------
+                                                (1)            (2)
+    --------------------------------------------------------------
+    Fixed effects
+    (Intercept)                       251.41 (9.75)  251.41 (6.82)
+    Days                             10.467 (0.804)   10.47 (1.55)
+    Random effects
+    SD (Intercept) | Subject                  37.12          24.74
+    SD Days | Subject                                        5.922
+    Cor (Intercept), Days | Subject                           0.07
+    SD residual                               30.99          25.59
+    Model
+    Rows                                        180            180
+    Levels of Subject                            18             18
+    Method                                     REML           REML
+    Log-likelihood                          -893.23        -871.81
+    AIC                                     1794.47        1755.63
+    BIC                                     1807.24        1774.79
+    R² marginal                               0.280          0.279
+    R² conditional                            0.704          0.799
+    ICC                                       0.589          0.722
+    --------------------------------------------------------------
+    (1): Reaction ~ Days + (1 | Subject)
+    (2): Reaction ~ Days + (Days | Subject)
+    In parentheses: standard errors.
+    Degrees of freedom and p-values: Satterthwaite's method.
     """
     text = words(lang)
     check_level(level)

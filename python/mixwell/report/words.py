@@ -101,10 +101,10 @@ def words(lang: str) -> Words:
 def percent(share: float) -> str:
     """A share in percent with no more digits than it needs.
 
-    >>> percent(0.95), percent(0.995), percent(0.0004)
-    ('95%', '99.5%', '0.04%')
+    >>> percent(0.95), percent(0.995), percent(0.0004), percent(2e-31)
+    ('95%', '99.5%', '0.04%', '0%')
     """
-    return f"{100 * share:.3g}%"
+    return f"{round(100 * share, 3):.3g}%"
 
 
 def plain(value: float) -> str:

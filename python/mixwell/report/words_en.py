@@ -51,8 +51,8 @@ SENTENCES: Mapping[str, str] = {
     "cor_label": "Cor {first}, {second} | {group}",
     "note_tests": "Degrees of freedom and p-values: {method}.",
     "note_interval": "In brackets: {level} intervals.",
-    "note_std_error": "In parentheses: standard errors (intervals of {level} on request).",
-    "note_p_value": "In parentheses: p-values (intervals of {level} on request).",
+    "note_std_error": "In parentheses: standard errors.",
+    "note_p_value": "In parentheses: p-values.",
     "note_uncertified": "The fit{which} is not certified as converged; its numbers must not be relied on.",
     "note_singular": "The fit{which} is singular: some variance is zero or some correlation perfect.",
     "note_rows_differ": "The models rest on different rows; their criteria cannot be compared.",
@@ -89,7 +89,6 @@ SENTENCES: Mapping[str, str] = {
     "test": "Test",
     "verdict": "Verdict",
     "evidence": "Evidence",
-    "remedy": "Remedy",
     "fine": "fine",
     "look": "look",
     "violated": "violated",
@@ -99,51 +98,112 @@ SENTENCES: Mapping[str, str] = {
     "glance_terms": "Of the terms of the fixed part, {names} can be told from zero at the 5% level.",
     "glance_terms_all": "Every term of the fixed part ({names}) can be told from zero at the 5% level.",
     "glance_terms_none": "No term of the fixed part ({names}) can be told from zero at the 5% level.",
-    "glance_shares": "The fixed effects account for {marginal} of the variance, fixed and random effects together for {conditional}.",
+    "glance_shares": (
+        "The fixed effects account for {marginal} of the variance, fixed and random effects together "
+        "for {conditional}."
+    ),
     "glance_certified": "The optimum is certified.",
-    "glance_uncertified": "The optimum is NOT certified: the numbers below must not be relied on until it is.",
+    "glance_uncertified": (
+        "The optimum is NOT certified: the numbers below must not be relied on until it is."
+    ),
     "glance_singular": "The fit is singular, which is explained below.",
     "glance_checks_fine": "All {n} checks of the assumptions are fine.",
-    "glance_checks": "Of {n} checks of the assumptions, {fine} are fine, {look} deserve a look and {violated} are violated.",
+    "glance_checks": (
+        "Of {n} checks of the assumptions, {fine} are fine, {look} deserve a look and {violated} are "
+        "violated."
+    ),
     # ---- data
-    "data_rows": "The analysis uses {rows}. The response {y} has mean {mean} and standard deviation {sd}, and runs from {low} to {high}.",
+    "data_rows": (
+        "The analysis uses {rows}. The response {y} has mean {mean} and standard deviation {sd}, and "
+        "runs from {low} to {high}."
+    ),
     "data_all": "No row was left out.",
-    "data_dropped": "Of the {given} rows given, {dropped} were left out because values are missing in {columns}.",
+    "data_dropped": (
+        "Of the {given} rows given, {dropped} were left out because values are missing in {columns}."
+    ),
     "data_missing": "{column} ({n})",
     "data_balanced": "{group} has {levels} with {rows} each.",
     "data_sizes": "{group} has {levels} with {low} to {high} each (median {median}).",
-    "data_singletons": "{n} levels of {group} have a single row, which tells nothing about the spread within them.",
-    "data_singleton": "One level of {group} has a single row, which tells nothing about the spread within it.",
-    "data_nested": "Each level of {inner} occurs with one level of {outer} only: {inner} is nested in {outer}.",
+    "data_singletons": (
+        "{n} levels of {group} have a single row, which tells nothing about the spread within them."
+    ),
+    "data_singleton": (
+        "One level of {group} has a single row, which tells nothing about the spread within it."
+    ),
+    "data_nested": (
+        "Each level of {inner} occurs with one level of {outer} only: {inner} is nested in {outer}."
+    ),
     "data_identical": "{inner} and {outer} divide the rows in the same way.",
     "data_crossed": "{outer} and {inner} are crossed: every combination of their levels occurs.",
-    "data_partly_crossed": "{outer} and {inner} are partly crossed: {n} of {all} combinations of their levels occur.",
-    "data_weights": "Rows have prior weights from {low} to {high}; the residual variance of a row is σ² divided by its weight.",
+    "data_partly_crossed": (
+        "{outer} and {inner} are partly crossed: {n} of {all} combinations of their levels occur."
+    ),
+    "data_weights": (
+        "Rows have prior weights from {low} to {high}; the residual variance of a row is σ² divided "
+        "by its weight."
+    ),
     "data_offset": "An offset, a known part of the mean, enters with the coefficient 1.",
     "values_number": "mean {mean}, SD {sd}, {low} to {high}",
     "values_level": "{level} ({n})",
     # ---- model
-    "model_sentence_reml": "The linear mixed model {formula} was fitted by restricted maximum likelihood (REML) with mixwell {version}.",
-    "model_sentence_ml": "The linear mixed model {formula} was fitted by maximum likelihood (ML) with mixwell {version}.",
-    "model_why_reml": "REML allows for the fixed effects that are estimated and so does not make the variances too small; to compare models with different fixed parts, maximum likelihood is needed.",
-    "model_why_ml": "Maximum likelihood allows models with different fixed parts to be compared, but makes the variances somewhat too small where groups are few; REML does not.",
+    "model_sentence_reml": (
+        "The linear mixed model {formula} was fitted by restricted maximum likelihood (REML) with "
+        "mixwell {version}."
+    ),
+    "model_sentence_ml": (
+        "The linear mixed model {formula} was fitted by maximum likelihood (ML) with mixwell {version}."
+    ),
+    "model_why_reml": (
+        "REML allows for the fixed effects that are estimated and so does not make the variances too "
+        "small; to compare models with different fixed parts, maximum likelihood is needed."
+    ),
+    "model_why_ml": (
+        "Maximum likelihood allows models with different fixed parts to be compared, but makes the "
+        "variances somewhat too small where groups are few; REML does not."
+    ),
     "model_fixed": "Its fixed part has the terms {names}.",
     "model_fixed_one": "Its fixed part has the term {names}.",
     "model_fixed_intercept": "Its fixed part is the intercept alone, the overall mean.",
     "model_fixed_none": "It has no fixed effects.",
-    "model_random_intercept": "{label}: each level of {group} has a mean of its own, since rows of the same level resemble one another; taking them as independent would make standard errors wrong.",
-    "model_random_both": "{label}: each level of {group} has a mean of its own and effects of {effects} of its own; the two may be correlated.",
+    "model_random_intercept": (
+        "{label}: each level of {group} has a mean of its own, since rows of the same level resemble "
+        "one another; taking them as independent would make standard errors wrong."
+    ),
+    "model_random_both": (
+        "{label}: each level of {group} has a mean of its own and effects of {effects} of its own; "
+        "the two may be correlated."
+    ),
     "model_random_slopes": "{label}: the effects of {effects} differ between the levels of {group}.",
-    "model_independent": "The random effects of {group} stand in several terms and are taken as uncorrelated between them.",
+    "model_independent": (
+        "The random effects of {group} stand in several terms and are taken as uncorrelated between them."
+    ),
     "model_reference": "Factors are compared with a reference level: {pairs}.",
     "model_reference_pair": "{factor} with {level}",
-    "model_coding": "The factor {factor} is coded by {kind} contrasts, so that its coefficients are not differences from a reference level.",
-    "model_coding_matrix": "The factor {factor} is coded by a contrast matrix of its own, so that its coefficients are not differences from a reference level.",
-    "model_log": "The response enters as {y}. Differences on this scale are ratios of the response, as which the effects are also told.",
+    "model_coding": (
+        "The factor {factor} is coded by {kind} contrasts, so that its coefficients are not "
+        "differences from a reference level."
+    ),
+    "model_coding_matrix": (
+        "The factor {factor} is coded by a contrast matrix of its own, so that its coefficients are "
+        "not differences from a reference level."
+    ),
+    "model_log": (
+        "The response enters as {y}. Differences on this scale are ratios of the response, as which "
+        "the effects are also told."
+    ),
     "model_transform": "The response enters as {y}; all effects are on this scale.",
-    "model_aliased": "The columns {names} are combinations of others and were dropped; what they would have measured is not identified.",
-    "model_aliased_one": "The column {names} is a combination of others and was dropped; what it would have measured is not identified.",
-    "model_tests": "Tests and intervals of the fixed effects use t distributions with degrees of freedom by Satterthwaite's method.",
+    "model_aliased": (
+        "The columns {names} are combinations of others and were dropped; what they would have "
+        "measured is not identified."
+    ),
+    "model_aliased_one": (
+        "The column {names} is a combination of others and was dropped; what it would have measured "
+        "is not identified."
+    ),
+    "model_tests": (
+        "Tests and intervals of the fixed effects use t distributions with degrees of freedom by "
+        "Satterthwaite's method."
+    ),
     "model_profile": "Intervals of the variance parameters are those of the profile likelihood (ML).",
     "model_equation": "As an equation, with rows i and the estimated variances:",
     "model_estimated": "The estimated mean over all groups:",
@@ -155,72 +215,180 @@ SENTENCES: Mapping[str, str] = {
     "open_ratio": "; the interval includes 1, so that the data leave its direction open",
     "stats": "{interval}, {p}",
     "fixed_intercept": "{name}: the mean of {y}{where} is {estimate} ({stats}).",
-    "fixed_intercept_coded": "{name}: with the coding chosen, the constant of the model is {estimate} ({stats}).",
-    "fixed_slope": "{name}: for each unit of {variable} more, {y} changes by {estimate}{where} ({stats}){open}.",
-    "fixed_slope_log": "{name}: for each unit of {variable} more, the response is multiplied by {ratio} ({interval}, {p}), a change of {change}{where}{open}.",
-    "fixed_level": "{name}: {y} for {factor} = {level} differs from that for {base} by {estimate}{where} ({stats}){open}.",
-    "fixed_level_log": "{name}: the response for {factor} = {level} is {ratio} times that for {base} ({interval}, {p}), a change of {change}{where}{open}.",
+    "fixed_intercept_coded": (
+        "{name}: with the coding chosen, the constant of the model is {estimate} ({stats})."
+    ),
+    "fixed_slope": (
+        "{name}: for each unit of {variable} more, {y} changes by {estimate}{where} ({stats}){open}."
+    ),
+    "fixed_slope_log": (
+        "{name}: for each unit of {variable} more, the response is multiplied by {ratio} "
+        "({interval}, {p}), a change of {change}{where}{open}."
+    ),
+    "fixed_level": (
+        "{name}: {y} for {factor} = {level} differs from that for {base} by {estimate}{where} "
+        "({stats}){open}."
+    ),
+    "fixed_level_log": (
+        "{name}: the response for {factor} = {level} is {ratio} times that for {base} ({interval}, "
+        "{p}), a change of {change}{where}{open}."
+    ),
     "fixed_mean": "{name}: the mean of {y} for {factor} = {level}{where} is {estimate} ({stats}).",
-    "fixed_deviation": "{name}: {y} for {factor} = {level} differs from the mean of the levels of {factor} by {estimate}{where} ({stats}){open}.",
-    "fixed_levels_pair": "{name}: the difference between {level} and {base} of {factor} is changed by {estimate} for {factor2} = {level2} compared with {base2}{where} ({stats}){open}.",
-    "fixed_slope_pair": "{name}: the slope of {variable} for {factor} = {level} differs from that for {base} by {estimate}{where} ({stats}){open}.",
-    "fixed_slope_in": "{name}: for each unit of {variable} more, {y} changes by {estimate} for {factor} = {level}{where} ({stats}){open}.",
-    "fixed_slopes_pair": "{name}: for each unit of {variable2} more, the slope of {variable} changes by {estimate}{where} ({stats}){open}.",
-    "fixed_basis": "{name} is {estimate} ({stats}); one of several columns of {variable}, it has no meaning by itself: see the test of the whole term and the picture.",
+    "fixed_deviation": (
+        "{name}: {y} for {factor} = {level} differs from the mean of the levels of {factor} by "
+        "{estimate}{where} ({stats}){open}."
+    ),
+    "fixed_levels_pair": (
+        "{name}: the difference between {level} and {base} of {factor} is changed by {estimate} for "
+        "{factor2} = {level2} compared with {base2}{where} ({stats}){open}."
+    ),
+    "fixed_slope_pair": (
+        "{name}: the slope of {variable} for {factor} = {level} differs from that for {base} by "
+        "{estimate}{where} ({stats}){open}."
+    ),
+    "fixed_slope_in": (
+        "{name}: for each unit of {variable} more, {y} changes by {estimate} for {factor} = "
+        "{level}{where} ({stats}){open}."
+    ),
+    "fixed_slopes_pair": (
+        "{name}: for each unit of {variable2} more, the slope of {variable} changes by "
+        "{estimate}{where} ({stats}){open}."
+    ),
+    "fixed_basis": (
+        "{name} is {estimate} ({stats}); one of several columns of {variable}, it has no meaning by "
+        "itself: see the test of the whole term and the picture."
+    ),
     "fixed_other": "{name} is {estimate} ({stats}){open}.",
     "fixed_untested": "{name} is {estimate}; its standard error is not defined.",
-    "fixed_many": "With {n} coefficients, they are not told one by one; the table of terms and the pictures say what matters.",
+    "fixed_many": (
+        "With {n} coefficients, they are not told one by one; the table of terms and the pictures "
+        "say what matters."
+    ),
     "fixed_absent": "There are no fixed effects to tell of.",
     "anova_clear": "Taking each term as a whole, the tests tell {names} from zero at the 5% level.",
     "anova_unclear": "They do not tell {names} from zero; that is no evidence that there is no effect.",
-    "anova_unclear_all": "Taking each term as a whole, no test tells {names} from zero at the 5% level; that is no evidence that there is no effect.",
+    "anova_unclear_all": (
+        "Taking each term as a whole, no test tells {names} from zero at the 5% level; that is no "
+        "evidence that there is no effect."
+    ),
     "anova_term": "{term} (F({num_df}, {den_df}) = {f}, {p})",
-    "anova_contained": "The tests of terms that are part of an interaction compare means over the levels of the other factors; with a strong interaction they say little.",
-    "r2": "The fixed effects account for {marginal} of the variance (marginal R²), fixed and random effects together for {conditional} (conditional R²).",
+    "anova_contained": (
+        "The tests of terms that are part of an interaction compare means over the levels of the "
+        "other factors; with a strong interaction they say little."
+    ),
+    "r2": (
+        "The fixed effects account for {marginal} of the variance (marginal R²), fixed and random "
+        "effects together for {conditional} (conditional R²)."
+    ),
     # ---- variance components
     "sd_interval": " ({interval})",
-    "var_intercept": "The means of the levels of {group}{where} have a standard deviation of {sd}{interval}: about 95% of them lie within {half} of the population's.",
-    "var_slope": "The effect of {effect} has a standard deviation of {sd}{interval} between the levels of {group}: around {mean} in the population, about 95% of the levels have effects between {low} and {high}.",
-    "var_slope_signs": "This range includes 0: for some levels the effect goes one way, for some the other.",
-    "var_slope_centred": "The effect of {effect}, which has no fixed counterpart, has a standard deviation of {sd}{interval} between the levels of {group}.",
-    "var_effect_zero": "The standard deviation of {effect} between the levels of {group} is estimated as zero{interval}.",
+    "var_intercept": (
+        "The means of the levels of {group}{where} have a standard deviation of {sd}{interval}: "
+        "about 95% of them lie within {half} of the population's."
+    ),
+    "var_slope": (
+        "The effect of {effect} has a standard deviation of {sd}{interval} between the levels of "
+        "{group}: around {mean} in the population, about 95% of the levels have effects between "
+        "{low} and {high}."
+    ),
+    "var_slope_signs": (
+        "This range includes 0: for some levels the effect goes one way, for some the other."
+    ),
+    "var_slope_centred": (
+        "The effect of {effect}, which has no fixed counterpart, has a standard deviation of "
+        "{sd}{interval} between the levels of {group}."
+    ),
+    "var_effect_zero": (
+        "The standard deviation of {effect} between the levels of {group} is estimated as zero{interval}."
+    ),
     "var_residual": "Within groups, rows scatter with a standard deviation of {sd}{interval}.",
-    "var_residual_weights": "Within groups, a row of weight 1 scatters with a standard deviation of {sd}{interval}.",
-    "var_excludes": "The interval of the standard deviation of {effect} between the levels of {group} reaches 0: the data do not rule out that it does not vary.",
-    "cor_none": "The correlation of {first} and {second} between the levels of {group} is not defined, since one of them does not vary.",
+    "var_residual_weights": (
+        "Within groups, a row of weight 1 scatters with a standard deviation of {sd}{interval}."
+    ),
+    "var_excludes": (
+        "The interval of the standard deviation of {effect} between the levels of {group} reaches 0: "
+        "the data do not rule out that it does not vary."
+    ),
+    "cor_none": (
+        "The correlation of {first} and {second} between the levels of {group} is not defined, since "
+        "one of them does not vary."
+    ),
     "cor_weak": "{first} and {second} are hardly correlated between the levels of {group}: {r}{interval}.",
-    "cor_positive": "{first} and {second} are positively correlated between the levels of {group}, {r}{interval}: levels where the first is higher tend to have a higher value of the second.",
-    "cor_negative": "{first} and {second} are negatively correlated between the levels of {group}, {r}{interval}: levels where the first is higher tend to have a lower value of the second.",
-    "cor_perfect": "{first} and {second} are perfectly correlated between the levels of {group} ({r}): one is a linear function of the other, and the fit is singular.",
+    "cor_positive": (
+        "{first} and {second} are positively correlated between the levels of {group}, "
+        "{r}{interval}: levels where the first is higher tend to have a higher value of the second."
+    ),
+    "cor_negative": (
+        "{first} and {second} are negatively correlated between the levels of {group}, "
+        "{r}{interval}: levels where the first is higher tend to have a lower value of the second."
+    ),
+    "cor_perfect": (
+        "{first} and {second} are perfectly correlated between the levels of {group} ({r}): one is a "
+        "linear function of the other, and the fit is singular."
+    ),
     "cor_open": "The interval includes 0, so that the data leave the sign of this correlation open.",
     "cor_fan_out": "From {effect} = 0 on, the lines of the levels fan out.",
     "cor_fan_in": "From {effect} = 0 on, the lines of the levels draw closer to one another at first.",
-    "cor_zero_point": "A correlation with an intercept depends on where {effect} has its zero; centring it changes the correlation but not the model.",
+    "cor_zero_point": (
+        "A correlation with an intercept depends on where {effect} has its zero; centring it changes "
+        "the correlation but not the model."
+    ),
     "cor_many": "{group} has {n} correlations, which are in the table.",
-    "icc_one": "The intraclass correlation is {icc}: the correlation of two rows of the same level of {group}, given the fixed effects, and the share of {group} in the variance that they leave.",
-    "icc_slopes": "On average over the rows, random effects make up {icc} of the variance that the fixed effects leave (intraclass correlation); with random slopes the correlation of two rows depends on where they lie.",
-    "icc_several": "Of the variance that the fixed effects leave, random effects make up {icc} (intraclass correlation): {parts}.",
+    "icc_one": (
+        "The intraclass correlation is {icc}: the correlation of two rows of the same level of "
+        "{group}, given the fixed effects, and the share of {group} in the variance that they leave."
+    ),
+    "icc_slopes": (
+        "On average over the rows, random effects make up {icc} of the variance that the fixed "
+        "effects leave (intraclass correlation); with random slopes the correlation of two rows "
+        "depends on where they lie."
+    ),
+    "icc_several": (
+        "Of the variance that the fixed effects leave, random effects make up {icc} (intraclass "
+        "correlation): {parts}."
+    ),
     "icc_part": "{group} {share}",
-    "icc_zero": "The intraclass correlation is 0: given the fixed effects, rows of the same group are no more alike than others.",
+    "icc_zero": (
+        "The intraclass correlation is 0: given the fixed effects, rows of the same group are no "
+        "more alike than others."
+    ),
     # ---- convergence
-    "conv_certified": "The {criterion} is {value} after {n} evaluations. The optimum is certified: by exact derivatives no step can lower the criterion by more than about {gap}.",
-    "conv_failed": "The {criterion} is {value} after {n} evaluations, and the certificate of the optimum failed: {reason}, and the criterion may be {gap} too high. The estimates must not be relied on.",
+    "conv_certified": (
+        "The {criterion} is {value} after {n} evaluations. The optimum is certified: by exact "
+        "derivatives no step can lower the criterion by more than about {gap}."
+    ),
+    "conv_failed": (
+        "The {criterion} is {value} after {n} evaluations, and the certificate of the optimum "
+        "failed: {reason}, and the criterion may be {gap} too high. The estimates must not be relied "
+        "on."
+    ),
     "conv_gradient": "the gradient is not zero",
     "conv_boundary": "a step away from a singular covariance matrix would lower the criterion",
     "conv_negative_curvature": "the point is a saddle",
     "conv_other": "the condition {code} does not hold",
-    "conv_try": "Look for effects that the data cannot tell apart, simplify the random part, or try several starts with control=Control(starts=5).",
+    "conv_try": (
+        "Look for effects that the data cannot tell apart, simplify the random part, or try several "
+        "starts with control=Control(starts=5)."
+    ),
     "conv_regular": "No covariance matrix of random effects is singular.",
     "sing_intro": "The fit is singular: {phrases}.",
-    "sing_optimum": "This is where the criterion is lowest, and no failure of the computation: leaving it in any direction would make the fit worse.",
+    "sing_optimum": (
+        "This is where the criterion is lowest, and no failure of the computation: leaving it in any "
+        "direction would make the fit worse."
+    ),
     "sing_zero": "the variance of {effect} in {label} is zero",
     "sing_all": "all variances in {label} are zero",
-    "sing_correlation": "{first} and {second} in {label} have a correlation of {r}, since {combination} does not vary",
+    "sing_correlation": (
+        "{first} and {second} in {label} have a correlation of {r}, since {combination} does not vary"
+    ),
     "sing_combinations": "in {label}, {combinations} do not vary",
     "sing_combination": "in {label}, {combinations} does not vary",
     "sing_rank": "the covariance matrix of {label} has rank {rank} of {k}",
     "sing_drop": "The model without that effect has the same criterion.",
-    "sing_simplify": "The random part has more effects than the data can tell apart; fewer of them, or independent ones (||), may serve as well.",
+    "sing_simplify": (
+        "The random part has more effects than the data can tell apart; fewer of them, or "
+        "independent ones (||), may serve as well."
+    ),
     "the_intercept": "the intercept",
     # ---- checks
     "checks_none": "The assumptions were not checked.",
@@ -231,20 +399,45 @@ SENTENCES: Mapping[str, str] = {
     "check_remedy": "What can be done: {remedy}.",
     "check_gap": "criterion within {gap} of its minimum",
     "checks_skipped": "Not possible or not asked for in this model: {names}.",
-    "checks_caveat": "With few rows such tests overlook much, with many they flag what does not matter; the pictures say how large a deviation is.",
+    "checks_caveat": (
+        "With few rows such tests overlook much, with many they flag what does not matter; the "
+        "pictures say how large a deviation is."
+    ),
     # ---- limits
     "limit_uncertified": "The optimum is not certified; nothing here should be reported before it is.",
-    "limit_singular": "The fit is singular; intervals and tests treat the variances at zero as known to be zero.",
-    "limit_few": "{group} has only {n} levels: its variance is poorly determined, and tests of effects between its levels rest on few degrees of freedom.",
-    "limit_missing": "Rows with missing values were left out, which biases the results unless values are missing independently of the response, given the predictors.",
+    "limit_singular": (
+        "The fit is singular; intervals and tests treat the variances at zero as known to be zero."
+    ),
+    "limit_few": (
+        "{group} has only {n} levels: its variance is poorly determined, and tests of effects "
+        "between its levels rest on few degrees of freedom."
+    ),
+    "limit_missing": (
+        "Rows with missing values were left out, which biases the results unless values are missing "
+        "independently of the response, given the predictors."
+    ),
     "limit_aliased": "Effects of dropped columns cannot be told from those of the columns kept.",
-    "limit_extrapolated": "The intercept is the mean where {conditions}, which is outside the data; by itself it describes nothing observed.",
+    "limit_extrapolated": (
+        "The intercept is the mean where {conditions}, which is outside the data; by itself it "
+        "describes nothing observed."
+    ),
     "limit_log": "Means carried back from the log scale are geometric means, not arithmetic ones.",
     "limit_violated": "Intervals and p-values rest on assumptions of which these are violated: {names}.",
-    "limit_approximate": "Degrees of freedom by Satterthwaite's method are an approximation, which is least sure with few groups.",
-    "limit_ml": "Under maximum likelihood variances are too small by some part, and intervals of the fixed effects with them.",
-    "limit_many": "{n} coefficients are tested without adjustment; some small p-values are to be expected by chance.",
-    "limit_cause": "The model describes associations; whether an effect is a cause depends on how the data came about, not on the model.",
+    "limit_approximate": (
+        "Degrees of freedom by Satterthwaite's method are an approximation, which is least sure with "
+        "few groups."
+    ),
+    "limit_ml": (
+        "Under maximum likelihood variances are too small by some part, and intervals of the fixed "
+        "effects with them."
+    ),
+    "limit_many": (
+        "{n} coefficients are tested without adjustment; some small p-values are to be expected by chance."
+    ),
+    "limit_cause": (
+        "The model describes associations; whether an effect is a cause depends on how the data came "
+        "about, not on the model."
+    ),
     # ---- reproduce
     "code_data": "the data frame analysed",
     "code_weights": "prior weights, one per row",
@@ -255,7 +448,9 @@ SENTENCES: Mapping[str, str] = {
     "fig_names": "names",
     "fig_data": "The data: {y}, box by box.",
     "fig_spaghetti": "The data: {y} along {x}, a line per level of {group}.",
-    "fig_trajectories": "Observed points, the population's line with its band, and the line of each level of {group}, along {x}.",
+    "fig_trajectories": (
+        "Observed points along {x}, with the population's line, its band, and the lines of levels of {group}."
+    ),
     "fig_effects": "Marginal means of {y} with {level} intervals.",
     "fig_coefficients": "Fixed effects with {level} intervals.",
     "fig_variance": "What the variance of {y} is made of.",

@@ -51,8 +51,8 @@ SENTENCES: Mapping[str, str] = {
     "cor_label": "相关 {first}, {second} | {group}",
     "note_tests": "自由度与p值：{method}。",
     "note_interval": "方括号内为{level}区间。",
-    "note_std_error": "圆括号内为标准误（可另列{level}区间）。",
-    "note_p_value": "圆括号内为p值（可另列{level}区间）。",
+    "note_std_error": "圆括号内为标准误。",
+    "note_p_value": "圆括号内为p值。",
     "note_uncertified": "拟合{which}未获收敛证书，其数值不可采信。",
     "note_singular": "拟合{which}是奇异的：有方差为零或相关系数为±1。",
     "note_rows_differ": "各模型所用的行不同，其准则不可比较。",
@@ -89,7 +89,6 @@ SENTENCES: Mapping[str, str] = {
     "test": "检验",
     "verdict": "结论",
     "evidence": "依据",
-    "remedy": "补救",
     "fine": "符合",
     "look": "留意",
     "violated": "违背",
@@ -125,13 +124,17 @@ SENTENCES: Mapping[str, str] = {
     # ---- 模型
     "model_sentence_reml": "线性混合模型 {formula} 由mixwell {version}以限制最大似然法（REML）拟合。",
     "model_sentence_ml": "线性混合模型 {formula} 由mixwell {version}以最大似然法（ML）拟合。",
-    "model_why_reml": "REML考虑了固定效应也是估计所得，因而不会低估方差；但比较固定部分不同的模型时需用最大似然法。",
+    "model_why_reml": (
+        "REML考虑了固定效应也是估计所得，因而不会低估方差；但比较固定部分不同的模型时需用最大似然法。"
+    ),
     "model_why_ml": "最大似然法可用于比较固定部分不同的模型，但组数较少时会略为低估方差，而REML不会。",
     "model_fixed": "固定部分包括{names}各项。",
     "model_fixed_one": "固定部分只有{names}一项。",
     "model_fixed_intercept": "固定部分只有截距，即总均值。",
     "model_fixed_none": "模型没有固定效应。",
-    "model_random_intercept": "{label}：{group}的每个水平有各自的均值，因为同一水平的行彼此相似；若视为独立，标准误就会有误。",
+    "model_random_intercept": (
+        "{label}：{group}的每个水平有各自的均值，因为同一水平的行彼此相似；若视为独立，标准误就会有误。"
+    ),
     "model_random_both": "{label}：{group}的每个水平有各自的均值和各自的{effects}效应，两者可以相关。",
     "model_random_slopes": "{label}：{effects}的效应在{group}的各水平间不同。",
     "model_independent": "{group}的随机效应分在几项中，各项之间视为不相关。",
@@ -157,16 +160,36 @@ SENTENCES: Mapping[str, str] = {
     "fixed_intercept": "{name}：{y}的均值{where}为{estimate}（{stats}）。",
     "fixed_intercept_coded": "{name}：在所选编码下，模型的常数项为{estimate}（{stats}）。",
     "fixed_slope": "{name}：{variable}每增加一个单位，{y}的变化{where}为{estimate}（{stats}）{open}。",
-    "fixed_slope_log": "{name}：{variable}每增加一个单位，响应{where}变为原来的{ratio}倍（{interval}，{p}），即变化{change}{open}。",
+    "fixed_slope_log": (
+        "{name}：{variable}每增加一个单位，响应{where}变为原来的{ratio}倍（{interval}，{p}），即变化"
+        "{change}{open}。"
+    ),
     "fixed_level": "{name}：{factor}为{level}时的{y}与{base}之差{where}为{estimate}（{stats}）{open}。",
-    "fixed_level_log": "{name}：{factor}为{level}时的响应{where}是{base}的{ratio}倍（{interval}，{p}），即相差{change}{open}。",
+    "fixed_level_log": (
+        "{name}：{factor}为{level}时的响应{where}是{base}的{ratio}倍（{interval}，{p}），即相差"
+        "{change}{open}。"
+    ),
     "fixed_mean": "{name}：{factor}为{level}时{y}的均值{where}为{estimate}（{stats}）。",
-    "fixed_deviation": "{name}：{factor}为{level}时的{y}与{factor}各水平平均值之差{where}为{estimate}（{stats}）{open}。",
-    "fixed_levels_pair": "{name}：{factor}的{level}与{base}之差，在{factor2}为{level2}时比在{base2}时多{estimate}{where}（{stats}）{open}。",
-    "fixed_slope_pair": "{name}：{factor}为{level}时{variable}的斜率与{base}之差{where}为{estimate}（{stats}）{open}。",
-    "fixed_slope_in": "{name}：{factor}为{level}时，{variable}每增加一个单位，{y}的变化{where}为{estimate}（{stats}）{open}。",
-    "fixed_slopes_pair": "{name}：{variable2}每增加一个单位，{variable}的斜率的变化{where}为{estimate}（{stats}）{open}。",
-    "fixed_basis": "{name}为{estimate}（{stats}）；它只是{variable}的若干列之一，单独没有含义，请看整项的检验与图。",
+    "fixed_deviation": (
+        "{name}：{factor}为{level}时的{y}与{factor}各水平平均值之差{where}为{estimate}（{stats}）{open}。"
+    ),
+    "fixed_levels_pair": (
+        "{name}：{factor}的{level}与{base}之差，在{factor2}为{level2}时比在{base2}时多{estimate}"
+        "{where}（{stats}）{open}。"
+    ),
+    "fixed_slope_pair": (
+        "{name}：{factor}为{level}时{variable}的斜率与{base}之差{where}为{estimate}（{stats}）{open}。"
+    ),
+    "fixed_slope_in": (
+        "{name}：{factor}为{level}时，{variable}每增加一个单位，{y}的变化{where}为{estimate}（{stats}"
+        "）{open}。"
+    ),
+    "fixed_slopes_pair": (
+        "{name}：{variable2}每增加一个单位，{variable}的斜率的变化{where}为{estimate}（{stats}）{open}。"
+    ),
+    "fixed_basis": (
+        "{name}为{estimate}（{stats}）；它只是{variable}的若干列之一，单独没有含义，请看整项的检验与图。"
+    ),
     "fixed_other": "{name}为{estimate}（{stats}）{open}。",
     "fixed_untested": "{name}为{estimate}，其标准误没有定义。",
     "fixed_many": "系数共有{n}个，不逐一叙述；各项的检验表与图说明何者重要。",
@@ -175,12 +198,19 @@ SENTENCES: Mapping[str, str] = {
     "anova_unclear": "检验不能将{names}与零区分；这并不证明没有效应。",
     "anova_unclear_all": "以整项而论，没有检验能在5%水平上将{names}与零区分；这并不证明没有效应。",
     "anova_term": "{term}（F({num_df}, {den_df}) = {f}，{p}）",
-    "anova_contained": "含于交互作用中的项，其检验比较的是对其他因子各水平平均后的均值；交互作用强时意义不大。",
+    "anova_contained": (
+        "含于交互作用中的项，其检验比较的是对其他因子各水平平均后的均值；交互作用强时意义不大。"
+    ),
     "r2": "固定效应解释了{marginal}的方差（边际R²），固定效应与随机效应共解释了{conditional}（条件R²）。",
     # ---- 方差成分
     "sd_interval": "（{interval}）",
-    "var_intercept": "{group}各水平的均值{where}的标准差为{sd}{interval}：约95%的水平与总体均值之差在{half}以内。",
-    "var_slope": "{effect}的效应在{group}各水平间的标准差为{sd}{interval}：总体效应为{mean}，约95%的水平的效应在{low}与{high}之间。",
+    "var_intercept": (
+        "{group}各水平的均值{where}的标准差为{sd}{interval}：约95%的水平与总体均值之差在{half}以内。"
+    ),
+    "var_slope": (
+        "{effect}的效应在{group}各水平间的标准差为{sd}{interval}：总体效应为{mean}，约95%的水平的效应"
+        "在{low}与{high}之间。"
+    ),
     "var_slope_signs": "该范围包含0：有些水平的效应为正，有些为负。",
     "var_slope_centred": "{effect}没有对应的固定效应，其效应在{group}各水平间的标准差为{sd}{interval}。",
     "var_effect_zero": "{effect}在{group}各水平间的标准差估计为零{interval}。",
@@ -189,22 +219,39 @@ SENTENCES: Mapping[str, str] = {
     "var_excludes": "{effect}在{group}各水平间的标准差的区间达到0：数据不能排除它没有变异。",
     "cor_none": "{first}与{second}在{group}各水平间的相关没有定义，因为其一没有变异。",
     "cor_weak": "{first}与{second}在{group}各水平间几乎不相关：{r}{interval}。",
-    "cor_positive": "{first}与{second}在{group}各水平间正相关，为{r}{interval}：前者较高的水平，后者往往也较高。",
-    "cor_negative": "{first}与{second}在{group}各水平间负相关，为{r}{interval}：前者较高的水平，后者往往较低。",
-    "cor_perfect": "{first}与{second}在{group}各水平间完全相关（{r}）：一个是另一个的线性函数，拟合是奇异的。",
+    "cor_positive": (
+        "{first}与{second}在{group}各水平间正相关，为{r}{interval}：前者较高的水平，后者往往也较高。"
+    ),
+    "cor_negative": (
+        "{first}与{second}在{group}各水平间负相关，为{r}{interval}：前者较高的水平，后者往往较低。"
+    ),
+    "cor_perfect": (
+        "{first}与{second}在{group}各水平间完全相关（{r}）：一个是另一个的线性函数，拟合是奇异的。"
+    ),
     "cor_open": "区间包含0，数据不能确定这一相关的正负。",
     "cor_fan_out": "从{effect} = 0起，各水平的线逐渐散开。",
     "cor_fan_in": "从{effect} = 0起，各水平的线起初逐渐靠拢。",
     "cor_zero_point": "与截距的相关取决于{effect}的零点；中心化会改变这一相关，但不改变模型。",
     "cor_many": "{group}有{n}个相关系数，见表。",
-    "icc_one": "组内相关为{icc}：它是给定固定效应后{group}同一水平中两行的相关，也是{group}在固定效应之外的方差中所占的份额。",
-    "icc_slopes": "对各行平均而言，随机效应占固定效应之外方差的{icc}（组内相关）；有随机斜率时，两行的相关取决于它们的位置。",
+    "icc_one": (
+        "组内相关为{icc}：它是给定固定效应后{group}同一水平中两行的相关，也是{group}在固定效应之外的"
+        "方差中所占的份额。"
+    ),
+    "icc_slopes": (
+        "对各行平均而言，随机效应占固定效应之外方差的{icc}（组内相关）；有随机斜率时，两行的相关取决"
+        "于它们的位置。"
+    ),
     "icc_several": "在固定效应之外的方差中，随机效应占{icc}（组内相关）：{parts}。",
     "icc_part": "{group}占{share}",
     "icc_zero": "组内相关为0：给定固定效应后，同组的行并不比其他行更相似。",
     # ---- 收敛
-    "conv_certified": "经{n}次求值，{criterion}为{value}。最优点已获证书：由精确导数可知，任何一步都不能使准则再降低约{gap}以上。",
-    "conv_failed": "经{n}次求值，{criterion}为{value}，最优点的证书未通过：{reason}，准则可能高出{gap}。估计值不可采信。",
+    "conv_certified": (
+        "经{n}次求值，{criterion}为{value}。最优点已获证书：由精确导数可知，任何一步都不能使准则再降"
+        "低约{gap}以上。"
+    ),
+    "conv_failed": (
+        "经{n}次求值，{criterion}为{value}，最优点的证书未通过：{reason}，准则可能高出{gap}。估计值不可采信。"
+    ),
     "conv_gradient": "梯度不为零",
     "conv_boundary": "离开奇异的协方差矩阵一步即可降低准则",
     "conv_negative_curvature": "该点是鞍点",
@@ -255,7 +302,7 @@ SENTENCES: Mapping[str, str] = {
     "fig_names": "名称",
     "fig_data": "数据：{y}的箱线图。",
     "fig_spaghetti": "数据：{y}随{x}的变化，{group}的每个水平一条线。",
-    "fig_trajectories": "沿{x}的观测点、总体线及其置信带，以及{group}各水平的线。",
+    "fig_trajectories": "沿{x}的观测点、总体线及其置信带，以及{group}若干水平的线。",
     "fig_effects": "{y}的边际均值及{level}区间。",
     "fig_coefficients": "固定效应及{level}区间。",
     "fig_variance": "{y}的方差构成。",
