@@ -54,7 +54,9 @@ def test_gradient_is_that_of_the_marginal_model(design: Design, kind: str, seed:
     at = components(design, theta, reml=reml)
     wanted = oracle.gradient(design, theta, reml=reml)
     ours = at.gradient(n_effective(design, reml))
-    np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-8 * max(1.0, np.abs(wanted).max()))
+    # a zero diagonal of a factor in the core is read at 3e-5 instead: T^-1 does not exist there
+    tolerance = 1e-8 if kind == "regular" else 1e-6
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=tolerance * max(1.0, np.abs(wanted).max()))
 
 
 @settings(max_examples=40)

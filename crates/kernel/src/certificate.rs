@@ -6,7 +6,8 @@ use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::gradient::{FirstOrder, average_information, term_direction};
-use crate::newton::{Objective, active_coordinates, second_order_of_product};
+use crate::hessian;
+use crate::newton::{Objective, Point, active_coordinates, row_sizes, second_order_of_product};
 
 /// Steps of the differences of the gradient, in units of the term's T: four evaluations per parameter for small problems,
 /// two where sums over many levels carry less noise, one where an evaluation is expensive (error of this relative order).
@@ -107,35 +108,28 @@ fn difference_column(
 }
 
 impl Curvature {
-    /// Exact gradient differenced on the active face; on the columns that are zero the criterion is even and its Hessian
-    /// is 2 Gamma.
-    pub fn new(objective: &Objective, theta: &[f64], first: &FirstOrder) -> Result<Self, KernelError> {
+    /// In closed form where that is cheaper (`hessian.rs`), else the exact gradient differenced on the active face; on the
+    /// columns that are zero the criterion is even and its Hessian is 2 Gamma.
+    pub fn new(objective: &Objective, point: &Point) -> Result<Self, KernelError> {
+        let (theta, first) = (&point.theta[..], &point.first);
         let m = theta.len();
         let widths = &objective.problem.widths;
         let active = active_coordinates(objective, theta);
-        let roots = covariance::unpack(widths, theta);
-        let along = |b: usize| {
-            let size = roots[objective.coords[b].term].iter().fold(0.0f64, |s, v| s.max(v.abs()));
-            difference_column(objective, theta, first, size, b)
+        let (mut hessian, mut fixed) = match hessian::exact(
+            objective.problem,
+            &point.factor,
+            &objective.floored_roots(theta),
+            first,
+            &point.information,
+            objective.reml,
+        ) {
+            Some(closed) => closed,
+            None => Self::differences(objective, theta, first, &active)?,
         };
-        let free: Vec<usize> = (0..m).filter(|&b| active[b]).collect();
-        let worth_threads = objective.problem.n_random() >= THREADS_FROM
-            && objective.problem.blocks.core_dim <= THREADS_UP_TO;
-        let columns: Result<Vec<_>, _> = if worth_threads {
-            free.par_iter().map(|&b| along(b)).collect()
-        } else {
-            free.iter().map(|&b| along(b)).collect()
-        };
-        let p = objective.problem.n_fixed();
-        let mut hessian = vec![0.0; m * m];
-        let mut fixed = vec![vec![0.0; p * p]; m];
-        for (&b, (column, derivative)) in free.iter().zip(columns?) {
-            for &a in &free {
-                hessian[a + b * m] = column[a];
-            }
-            fixed[b] = derivative;
-        }
         for b in 0..m {
+            if !active[b] {
+                fixed[b].fill(0.0);
+            }
             for a in 0..=b {
                 let value = if active[a] && active[b] {
                     0.5 * (hessian[a + b * m] + hessian[b + a * m])
@@ -154,6 +148,36 @@ impl Curvature {
             log_pwrss_gradient: first.log_pwrss_gradient.clone(),
             active,
         })
+    }
+
+    /// Columns of the Hessian and derivatives of the fixed covariance by differences, zero for inactive coordinates.
+    fn differences(
+        objective: &Objective,
+        theta: &[f64],
+        first: &FirstOrder,
+        active: &[bool],
+    ) -> Result<(Vec<f64>, Vec<Vec<f64>>), KernelError> {
+        let m = theta.len();
+        let sizes = row_sizes(&objective.coords, &objective.problem.widths, theta);
+        let along = |b: usize| difference_column(objective, theta, first, sizes[b], b);
+        let free: Vec<usize> = (0..m).filter(|&b| active[b]).collect();
+        let worth_threads = objective.problem.n_random() >= THREADS_FROM
+            && objective.problem.blocks.core_dim <= THREADS_UP_TO;
+        let columns: Result<Vec<_>, _> = if worth_threads {
+            free.par_iter().map(|&b| along(b)).collect()
+        } else {
+            free.iter().map(|&b| along(b)).collect()
+        };
+        let p = objective.problem.n_fixed();
+        let mut hessian = vec![0.0; m * m];
+        let mut fixed = vec![vec![0.0; p * p]; m];
+        for (&b, (column, derivative)) in free.iter().zip(columns?) {
+            for &a in &free {
+                hessian[a + b * m] = column[a];
+            }
+            fixed[b] = derivative;
+        }
+        Ok((hessian, fixed))
     }
 }
 
@@ -194,10 +218,7 @@ pub fn certify(
         }
         direction
     });
-    let mut terms = Vec::with_capacity(objective.problem.widths.len());
-    for term in 0..objective.problem.widths.len() {
-        terms.push(term_optimality(objective, theta, first, term)?);
-    }
+    let terms = term_optimalities(objective, theta, first)?;
     let off_cone: f64 = terms.iter().filter_map(|t| t.descent.as_ref().map(|d| d.2)).sum();
     gap += off_cone;
     let reason = if negative_direction.is_some() {
@@ -210,6 +231,15 @@ pub fn certify(
         ""
     };
     Ok(Certificate { gap, gradient_norm, lowest_curvature, negative_direction, terms, reason })
+}
+
+/// The cone conditions of every term: rank, Gamma on the null space, directions of descent off the boundary.
+pub fn term_optimalities(
+    objective: &Objective,
+    theta: &[f64],
+    first: &FirstOrder,
+) -> Result<Vec<TermOptimality>, KernelError> {
+    (0..objective.problem.widths.len()).map(|term| term_optimality(objective, theta, first, term)).collect()
 }
 
 fn term_optimality(

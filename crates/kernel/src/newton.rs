@@ -10,7 +10,7 @@ use crate::modes::Modes;
 use crate::problem::Problem;
 
 /// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
-pub const FLOOR: f64 = 1e-4;
+pub const FLOOR: f64 = 3e-5;
 
 /// Core dimension from which evaluations are saved rather than repeated for a few digits more.
 const EXPENSIVE: usize = 500;
@@ -154,6 +154,11 @@ impl<'a> Objective<'a> {
             .collect()
     }
 
+    /// T of each term where derivatives are read.
+    pub fn floored_roots(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        self.roots(&self.floored(theta))
+    }
+
     /// Gradient and its companions.
     pub fn first_order(&self, theta: &[f64]) -> Result<(Factorization, Modes, FirstOrder), KernelError> {
         let roots = self.roots(&self.floored(theta));
@@ -204,13 +209,18 @@ pub fn second_order_of_product(
     }
 }
 
-/// Unit of each coordinate for the trust region: the size of its term's T.
-fn units(coords: &[Coordinate], widths: &[usize], theta: &[f64]) -> Vec<f64> {
-    let mut squares = vec![0.0; widths.len()];
+/// Size of each coordinate: the norm of its row of T (the standard deviation of its column's random effect).
+pub fn row_sizes(coords: &[Coordinate], widths: &[usize], theta: &[f64]) -> Vec<f64> {
+    let mut squares: Vec<Vec<f64>> = widths.iter().map(|&k| vec![0.0; k]).collect();
     for (c, v) in coords.iter().zip(theta) {
-        squares[c.term] += v * v;
+        squares[c.term][c.row] += v * v;
     }
-    coords.iter().map(|c| (squares[c.term] / widths[c.term] as f64).sqrt().max(0.05)).collect()
+    coords.iter().map(|c| squares[c.term][c.row].sqrt()).collect()
+}
+
+/// Unit of each coordinate for the trust region.
+fn units(coords: &[Coordinate], widths: &[usize], theta: &[f64]) -> Vec<f64> {
+    row_sizes(coords, widths, theta).iter().map(|s| s.max(0.05)).collect()
 }
 
 /// Minimizer of g's + s'Hs/2 over |s / unit| <= radius, free coordinates only, by the eigenvalues of H (More &

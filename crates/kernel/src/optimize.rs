@@ -1,6 +1,6 @@
 //! From a problem to a certified optimum: search, exact zeros, certificate, escapes and restarts.
 
-use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, certify};
+use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, TermOptimality, certify};
 use crate::covariance;
 use crate::error::KernelError;
 use crate::newton::{
@@ -13,6 +13,10 @@ use crate::start::moment_start;
 const SNAP: f64 = 2e-2;
 /// Certificates pass when the criterion could fall by no more than this.
 const GAP_LIMIT: f64 = 1e-7;
+/// Smallest diagonal of a given start.
+const LIFT: f64 = 0.05;
+/// Curvature this slightly negative counts as flat when no step along it lowers the criterion.
+const NEARLY_FLAT: f64 = 1e-3;
 /// Restarts at most.
 const MOST_RESTARTS: usize = 6;
 /// Starts by default where several optima are likely, and what counts as few random effects.
@@ -42,7 +46,12 @@ pub fn optimize(
     let first = match start {
         Some(theta) => {
             check_parameters(problem, theta)?;
-            theta.to_vec()
+            // at a singular T descent directions are hidden by symmetry: start next to it
+            let coords = covariance::coordinates(&problem.widths);
+            let lifted = |(c, v): (&covariance::Coordinate, &f64)| {
+                if c.row == c.col && v.abs() < LIFT { LIFT.copysign(*v) } else { *v }
+            };
+            coords.iter().zip(theta).map(lifted).collect()
         }
         None => moment_start(problem)?,
     };
@@ -124,7 +133,7 @@ fn from_start(
     let mut attempt = 0;
     loop {
         point = snap(objective, point, control, trace)?;
-        let mut curvature = Curvature::new(objective, &point.theta, &point.first)?;
+        let mut curvature = Curvature::new(objective, &point)?;
         let mut certificate = certify(objective, &point.theta, &point.first, &curvature, GAP_LIMIT)?;
         // one step with the exact Hessian brings the gap to rounding level
         let enough = if objective.is_expensive() { 1e-9 } else { 1e-14 };
@@ -133,7 +142,7 @@ fn from_start(
             if let Some(next) = polished {
                 if objective.problem.n_random() < MANY_EFFECTS {
                     // few levels: the curvature still changes within the last step's 1e-5 standard errors
-                    curvature = Curvature::new(objective, &next.theta, &next.first)?;
+                    curvature = Curvature::new(objective, &next)?;
                 } else {
                     curvature.log_pwrss_gradient.clone_from(&next.first.log_pwrss_gradient);
                 }
@@ -142,8 +151,15 @@ fn from_start(
             }
         }
         attempt += 1;
+        if certificate.reason == "negative_curvature"
+            && certificate.lowest_curvature > -NEARLY_FLAT
+            && certificate.gap <= GAP_LIMIT
+            && escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?.is_none()
+        {
+            certificate.reason = "";
+        }
         let done = certificate.passed() || attempt > ESCAPES || trace.len() >= control.max_evaluations;
-        let next = if done { None } else { escape(objective, &point, &certificate)? };
+        let next = if done { None } else { escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)? };
         match next {
             Some(theta) => point = minimize(objective, &theta, &all, control, Step::Escape, trace)?,
             None => {
@@ -211,19 +227,20 @@ fn polish(
 }
 
 /// A point with a lower criterion next to a stationary point that failed its certificate.
-fn escape(
+pub fn escape(
     objective: &Objective,
     point: &Point,
-    certificate: &Certificate,
+    negative_direction: Option<&[f64]>,
+    terms: &[TermOptimality],
 ) -> Result<Option<Vec<f64>>, KernelError> {
     let widths = &objective.problem.widths;
     let mut trials: Vec<Vec<f64>> = vec![];
-    if let Some(direction) = &certificate.negative_direction {
+    if let Some(direction) = negative_direction {
         for size in [1.0, -1.0, 0.1, -0.1, 0.01, -0.01] {
             trials.push(point.theta.iter().zip(direction).map(|(t, d)| t + size * d).collect());
         }
     }
-    for (term, optimality) in certificate.terms.iter().enumerate() {
+    for (term, optimality) in terms.iter().enumerate() {
         if let Some((v, step, _)) = &optimality.descent {
             let k = widths[term];
             for size in [1.0, 0.1, 0.01] {

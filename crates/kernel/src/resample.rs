@@ -3,16 +3,20 @@
 use rayon::prelude::*;
 
 use crate::blocks::group_rows;
+use crate::certificate::term_optimalities;
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::modes::Modes;
 use crate::newton::{Control, Objective, Step, minimize};
-use crate::optimize::snap;
+use crate::optimize::{escape, snap};
 use crate::problem::{Input, Problem, orthogonalize, power_of_two};
 use crate::solution::unscale_coefficients;
 use crate::start::moment_start;
+
+/// Attempts to leave a boundary that is not optimal.
+const MOST_ESCAPES: usize = 3;
 
 /// Scaled rows in the order of the leading levels: what a new response is projected on.
 pub struct Rows {
@@ -229,7 +233,17 @@ fn refit(problem: &Problem, reml: bool, start: &[f64], control: &Control) -> Res
     let mut trace = vec![];
     let all = vec![true; start.len()];
     let point = minimize(&objective, start, &all, control, Step::Start, &mut trace)?;
-    let point = snap(&objective, point, control, &mut trace)?;
+    let mut point = snap(&objective, point, control, &mut trace)?;
+    // a zero must be optimal: no direction off the boundary may lower the criterion
+    for _ in 0..MOST_ESCAPES {
+        let terms = term_optimalities(&objective, &point.theta, &point.first)?;
+        let gain: f64 = terms.iter().filter_map(|t| t.descent.as_ref().map(|d| d.2)).sum();
+        if gain <= control.gap_tolerance.max(1e-8) {
+            break;
+        }
+        let Some(theta) = escape(&objective, &point, None, &terms)? else { break };
+        point = minimize(&objective, &theta, &all, control, Step::Escape, &mut trace)?;
+    }
     let converged = trace
         .iter()
         .rev()
