@@ -1130,7 +1130,7 @@ class LmerResult:
     def plot(self) -> pictures.FitPlots:
         """Pictures of the fit: ``fit.plot.residuals()``, ``fit.plot.trajectories()``, ``fit.plot.check()``.
 
-        Each returns matplotlib Axes and takes ``ax=``; ``fit.plot(labels={"Reaction": "Reaction time (ms)"})``
+        Each returns matplotlib Axes and takes ``ax=``; ``fit.plot(labels={"Reaction": "Reaction (ms)"})``
         names variables with their units, ``fit.plot(lang="zh")`` labels in Chinese.
 
         Examples

@@ -198,10 +198,8 @@ impl DenseCore {
                 for c in 0..k {
                     for a in 0..k {
                         let (left, right) = (&y[block.clone()], &product[block.clone()]);
-                        form[a + c * k] = dense::dot_long(
-                            &left[a * dim..(a + 1) * dim],
-                            &right[c * dim..(c + 1) * dim],
-                        );
+                        form[a + c * k] =
+                            dense::dot_long(&left[a * dim..(a + 1) * dim], &right[c * dim..(c + 1) * dim]);
                     }
                 }
             }
@@ -213,10 +211,8 @@ impl DenseCore {
     pub fn congruence(&mut self, blocks: &Blocks, factors: &[Vec<f64>], transposed: bool) {
         let dim = self.dim;
         let levels: Vec<(usize, usize)> = blocks.core_levels().collect();
-        let scalar: Option<Vec<f64>> = levels
-            .iter()
-            .map(|&(f, _)| (blocks.factors[f].k == 1).then(|| factors[f][0]))
-            .collect();
+        let scalar: Option<Vec<f64>> =
+            levels.iter().map(|&(f, _)| (blocks.factors[f].k == 1).then(|| factors[f][0])).collect();
         if let Some(scale) = scalar {
             for col in 0..dim {
                 let s = scale[col];

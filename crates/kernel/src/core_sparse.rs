@@ -175,7 +175,10 @@ impl SparsePattern {
     /// Row blocks of a column with their offsets in the panel.
     fn rows(&self, c: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let range = self.col_ptr[c]..self.col_ptr[c + 1];
-        self.row_blocks[range.clone()].iter().zip(&self.row_offset[range]).map(|(&b, &o)| (b as usize, o as usize))
+        self.row_blocks[range.clone()]
+            .iter()
+            .zip(&self.row_offset[range])
+            .map(|(&b, &o)| (b as usize, o as usize))
     }
 
     /// Offset of a row block in a column's panel.
@@ -190,7 +193,8 @@ impl SparsePattern {
     #[inline(always)]
     fn index(&self, a: usize, b: usize) -> Option<usize> {
         let ((pa, ia), (pb, ib)) = (self.place[a], self.place[b]);
-        let ((row, i), (col, j)) = if (pa, ia) >= (pb, ib) { ((pa, ia), (pb, ib)) } else { ((pb, ib), (pa, ia)) };
+        let ((row, i), (col, j)) =
+            if (pa, ia) >= (pb, ib) { ((pa, ia), (pb, ib)) } else { ((pb, ib), (pa, ia)) };
         let (row, col) = (row as usize, col as usize);
         let offset = self.find(col, row)?;
         Some(self.value_ptr[col] + offset + i as usize + j as usize * self.height[col])
@@ -562,7 +566,8 @@ mod tests {
         let columns: Vec<Vec<f64>> =
             (0..k).map(|c| (0..n).map(|_| if c == 0 { 1.0 } else { uniform() }).collect()).collect();
         let ones = vec![1.0; n];
-        let y: Vec<f64> = (0..n).map(|i| f64::from(teacher[i] % 7) + f64::from(pupil[i] % 5) + uniform()).collect();
+        let y: Vec<f64> =
+            (0..n).map(|i| f64::from(teacher[i] % 7) + f64::from(pupil[i] % 5) + uniform()).collect();
         let input = Input {
             y: &y,
             x: vec![&ones, &columns[k - 1]],

@@ -236,7 +236,8 @@ pub fn cholesky(n: usize, a: &mut [f64]) -> Result<(), KernelError> {
         return cholesky_small(n, a);
     }
     let par = parallelism(n);
-    let mut buffer = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(n, par, Default::default()));
+    let mut buffer =
+        MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(n, par, Default::default()));
     llt::factor::cholesky_in_place(
         MatMut::from_column_major_slice_mut(a, n, n),
         Default::default(),

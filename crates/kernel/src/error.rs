@@ -51,10 +51,9 @@ impl fmt::Display for KernelError {
             Self::Weight { index, value } => {
                 write!(f, "prior weights must be positive and finite: weight {value} at position {index}")
             }
-            Self::LevelCode { factor, index, code, n_levels } => write!(
-                f,
-                "level code {code} at position {index} of factor {factor} is outside 0..{n_levels}"
-            ),
+            Self::LevelCode { factor, index, code, n_levels } => {
+                write!(f, "level code {code} at position {index} of factor {factor} is outside 0..{n_levels}")
+            }
             Self::UnknownFactor { term, factor } => {
                 write!(f, "term {term} refers to factor {factor}, which does not exist")
             }
@@ -70,10 +69,9 @@ impl fmt::Display for KernelError {
                 write!(f, "the squares of the {what} overflow double precision; rescale the data")
             }
             Self::Empty { what, index } => write!(f, "{what} {index} is empty"),
-            Self::TooFewRows { rows, rank } => write!(
-                f,
-                "{rows} rows cannot estimate {rank} fixed effects and a residual variance"
-            ),
+            Self::TooFewRows { rows, rank } => {
+                write!(f, "{rows} rows cannot estimate {rank} fixed effects and a residual variance")
+            }
             Self::DependentColumns { term, column } => write!(
                 f,
                 "column {column} of random term {term} is a linear combination of the columns before it"

@@ -200,7 +200,8 @@ pub fn average_information(
     let (dim, width) = (blocks.core_dim, blocks.tail);
     let p = width - 1;
     // right-hand sides W'V^-1 Z h of later stages: per later eliminated level (k x m), core (dim x m), fixed (p x m)
-    let mut rhs_later: Vec<Vec<f64>> = blocks.eliminated[1..].iter().map(|e| vec![0.0; e.q * e.k * m]).collect();
+    let mut rhs_later: Vec<Vec<f64>> =
+        blocks.eliminated[1..].iter().map(|e| vec![0.0; e.q * e.k * m]).collect();
     let mut rhs_core = vec![0.0; dim * m];
     let mut rhs_fixed = vec![0.0; p * m];
 
@@ -225,11 +226,8 @@ pub fn average_information(
                 }
                 let rows = &factor.leading.panel[range];
                 accumulate_products(&v, k, present, m, 1.0, &mut q);
-                let mut targets = RightHandSides {
-                    later: &mut rhs_later,
-                    core: &mut rhs_core,
-                    fixed: &mut rhs_fixed,
-                };
+                let mut targets =
+                    RightHandSides { later: &mut rhs_later, core: &mut rhs_core, fixed: &mut rhs_fixed };
                 targets.add(problem, 0, j, rows, &v[..present * k], 0, 1.0);
                 continue;
             }
@@ -251,7 +249,12 @@ pub fn average_information(
             }
             for a in 0..present {
                 let va = &mut v[a * k..(a + 1) * k];
-                dense::matvec_transposed_small(k, &factor.roots[pattern.factor], &rhs[a * k..(a + 1) * k], va);
+                dense::matvec_transposed_small(
+                    k,
+                    &factor.roots[pattern.factor],
+                    &rhs[a * k..(a + 1) * k],
+                    va,
+                );
                 dense::forward_small(k, &this.chol[block.clone()], va);
             }
             accumulate_products(&v, k, present, m, -1.0, &mut q);
@@ -341,7 +344,16 @@ impl RightHandSides<'_> {
     /// Adds sign * (panel rows) V to the right-hand sides of the rows' owners; V's first column is direction `first`.
     #[allow(clippy::too_many_arguments)]
     #[inline(always)]
-    fn add(&mut self, problem: &Problem, e: usize, j: usize, rows: &[f64], v: &[f64], first: usize, sign: f64) {
+    fn add(
+        &mut self,
+        problem: &Problem,
+        e: usize,
+        j: usize,
+        rows: &[f64],
+        v: &[f64],
+        first: usize,
+        sign: f64,
+    ) {
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[e];
         let k = pattern.k;

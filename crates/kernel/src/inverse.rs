@@ -124,7 +124,8 @@ impl Inverse {
                 for b in 0..k {
                     for a in 0..k {
                         let unit = if a == b { 1.0 } else { 0.0 };
-                        let fixed: f64 = (0..p).map(|c| w[start + a + c * dim] * w[start + b + c * dim]).sum();
+                        let fixed: f64 =
+                            (0..p).map(|c| w[start + a + c * dim] * w[start + b + c * dim]).sum();
                         sum[a + b * k] += unit - core.get(start + a, start + b) - fixed;
                     }
                 }

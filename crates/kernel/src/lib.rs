@@ -5,10 +5,10 @@
 
 pub mod blocks;
 pub mod certificate;
+pub mod components;
 pub mod core;
 pub mod core_dense;
 pub mod core_sparse;
-pub mod components;
 pub mod covariance;
 pub mod criterion;
 pub mod dense;

@@ -202,11 +202,7 @@ pub fn second_order_of_product(
     b: usize,
 ) -> f64 {
     let (x, y) = (coords[a], coords[b]);
-    if x.term == y.term && x.col == y.col {
-        2.0 * gamma[x.term][x.row + y.row * widths[x.term]]
-    } else {
-        0.0
-    }
+    if x.term == y.term && x.col == y.col { 2.0 * gamma[x.term][x.row + y.row * widths[x.term]] } else { 0.0 }
 }
 
 /// Size of each coordinate: the norm of its row of T (the standard deviation of its column's random effect).
@@ -315,16 +311,13 @@ impl Correction {
     /// After a step s from `old` to `new`: (model at new + correction) s = change of the gradient.
     fn update(&mut self, old: &Point, new: &Point, free: &[bool]) {
         let m = free.len();
-        let s: Vec<f64> =
-            (0..m).map(|i| if free[i] { new.theta[i] - old.theta[i] } else { 0.0 }).collect();
+        let s: Vec<f64> = (0..m).map(|i| if free[i] { new.theta[i] - old.theta[i] } else { 0.0 }).collect();
         let times = |a: &[f64]| -> Vec<f64> {
             (0..m).map(|i| if free[i] { (0..m).map(|c| a[i + c * m] * s[c]).sum() } else { 0.0 }).collect()
         };
         let model = times(&new.hessian);
         let missing: Vec<f64> = (0..m)
-            .map(|i| {
-                if free[i] { new.first.gradient[i] - old.first.gradient[i] - model[i] } else { 0.0 }
-            })
+            .map(|i| if free[i] { new.first.gradient[i] - old.first.gradient[i] - model[i] } else { 0.0 })
             .collect();
         let v = times(&new.information);
         let curvature = dense::dot(&v, &s);
@@ -430,8 +423,7 @@ pub fn zeros(
 fn predicted_change(point: &Point, theta: &[f64]) -> f64 {
     let m = theta.len();
     let s: Vec<f64> = theta.iter().zip(&point.theta).map(|(a, b)| a - b).collect();
-    let quadratic: f64 =
-        (0..m).map(|b| s[b] * dense::dot(&point.hessian[b * m..(b + 1) * m], &s)).sum();
+    let quadratic: f64 = (0..m).map(|b| s[b] * dense::dot(&point.hessian[b * m..(b + 1) * m], &s)).sum();
     dense::dot(&point.first.gradient, &s) + 0.5 * quadratic
 }
 
@@ -451,8 +443,11 @@ pub fn minimize(
 ) -> Result<Point, KernelError> {
     let widths = &objective.problem.widths;
     let mut point = objective.point(theta)?;
-    let gap_tolerance =
-        if objective.is_expensive() { control.gap_tolerance.max(EXPENSIVE_GAP) } else { control.gap_tolerance };
+    let gap_tolerance = if objective.is_expensive() {
+        control.gap_tolerance.max(EXPENSIVE_GAP)
+    } else {
+        control.gap_tolerance
+    };
     let mut free = free.to_vec();
     let mut radius = 1.0;
     let mut label = first_step;
@@ -494,12 +489,7 @@ pub fn minimize(
                 Err(KernelError::NotPositiveDefinite { .. }) => (f64::INFINITY, None),
                 Err(e) => return Err(e),
             };
-            let length = step
-                .iter()
-                .zip(&unit)
-                .map(|(s, u)| (s / u) * (s / u))
-                .sum::<f64>()
-                .sqrt();
+            let length = step.iter().zip(&unit).map(|(s, u)| (s / u) * (s / u)).sum::<f64>().sqrt();
             let ratio = (point.criterion - value) / (-change).max(f64::MIN_POSITIVE);
             if let Some(next) = next
                 && (ratio > 1e-4 || (-change <= 10.0 * slack && value <= point.criterion + slack))

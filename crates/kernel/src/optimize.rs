@@ -4,7 +4,8 @@ use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, TermOptimality, c
 use crate::covariance;
 use crate::error::KernelError;
 use crate::newton::{
-    Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise, trust_region_step, zeros,
+    Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise, trust_region_step,
+    zeros,
 };
 use crate::problem::Problem;
 use crate::start::moment_start;
@@ -64,7 +65,8 @@ pub fn optimize(
         if !wanted || trace.len() >= control.max_evaluations {
             break;
         }
-        let restart = if index == 1 { scaled_identity(problem, 0.5) } else { scattered(problem, index as u64) };
+        let restart =
+            if index == 1 { scaled_identity(problem, 0.5) } else { scattered(problem, index as u64) };
         let all = vec![true; restart.len()];
         let found = minimize(&objective, &restart, &all, control, Step::Restart, &mut trace)?;
         let slack = noise(problem, best.point.criterion).max(1e-9);
@@ -154,12 +156,17 @@ fn from_start(
         if certificate.reason == "negative_curvature"
             && certificate.lowest_curvature > -NEARLY_FLAT
             && certificate.gap <= GAP_LIMIT
-            && escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?.is_none()
+            && escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?
+                .is_none()
         {
             certificate.reason = "";
         }
         let done = certificate.passed() || attempt > ESCAPES || trace.len() >= control.max_evaluations;
-        let next = if done { None } else { escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)? };
+        let next = if done {
+            None
+        } else {
+            escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?
+        };
         match next {
             Some(theta) => point = minimize(objective, &theta, &all, control, Step::Escape, trace)?,
             None => {

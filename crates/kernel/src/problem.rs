@@ -542,7 +542,8 @@ impl Targets<'_> {
             for b in 0..kp {
                 let vb = row(parent.first_row + b);
                 for a in 0..kp {
-                    target.diag[level * kp * kp + a + b * kp] += sign * dense::dot(row(parent.first_row + a), vb);
+                    target.diag[level * kp * kp + a + b * kp] +=
+                        sign * dense::dot(row(parent.first_row + a), vb);
                 }
                 let mut add = |at: usize, r: usize| {
                     target.panel[(first + at) * kp + b] += sign * dense::dot(row(r), vb);

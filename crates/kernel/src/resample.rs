@@ -57,13 +57,7 @@ impl Rows {
             let m = rows.len();
             z.resize(m * k, 0.0);
             for (h, at) in rows.clone().enumerate() {
-                problem.random_row(
-                    input,
-                    pattern.factor,
-                    order[at] as usize,
-                    root_weight[at],
-                    &mut scratch,
-                );
+                problem.random_row(input, pattern.factor, order[at] as usize, root_weight[at], &mut scratch);
                 for c in 0..k {
                     z[h + c * m] = scratch[c];
                 }

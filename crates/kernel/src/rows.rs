@@ -88,11 +88,7 @@ fn check(problem: &Problem, input: &RowInput) -> Result<(), KernelError> {
         if found == input.n { Ok(()) } else { Err(KernelError::Length { what, expected: input.n, found }) }
     };
     if input.x.len() != problem.p {
-        return Err(KernelError::Length {
-            what: "columns of x",
-            expected: problem.p,
-            found: input.x.len(),
-        });
+        return Err(KernelError::Length { what: "columns of x", expected: problem.p, found: input.x.len() });
     }
     input.x.iter().try_for_each(|c| length("fixed-effects column", c.len()))?;
     let counts = [

@@ -255,9 +255,8 @@ impl Problem {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let input = RowInput { n: x.shape()[0], x: matrix_columns(&x)?, codes, columns };
-        let values = detached(py, || {
-            predictor_variances(&self.inner, &self.to_kernel(theta)?, &input, with_fixed)
-        })?;
+        let values =
+            detached(py, || predictor_variances(&self.inner, &self.to_kernel(theta)?, &input, with_fixed))?;
         Ok(values.into_pyarray(py))
     }
 
@@ -342,8 +341,7 @@ impl Problem {
             .flat_map(|d| unscale_fixed(&self.inner, d))
             .collect();
         curvature.set_item("vcov_derivative", array(py, derivative, &[m, p, p])?)?;
-        curvature
-            .set_item("log_pwrss_derivative", optimum.curvature.log_pwrss_gradient.into_pyarray(py))?;
+        curvature.set_item("log_pwrss_derivative", optimum.curvature.log_pwrss_gradient.into_pyarray(py))?;
         curvature.set_item("active", optimum.curvature.active)?;
         out.set_item("curvature", curvature)?;
         Ok(out)
