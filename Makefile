@@ -1,10 +1,10 @@
-# demo, test, lint, bench, reference: each works from a fresh clone.
+# demo, test, lint, bench, docs, reference: each works from a fresh clone.
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test lint format bench reference clean
+.PHONY: demo test lint format bench docs reference clean
 
 $(PY):
 	python3 -m venv $(VENV)
@@ -36,6 +36,11 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(PY) -m pip install --quiet --editable ".[bench]"
 	$(PY) -m benchmarks
+
+# Runs the code of the pages, then refuses broken links. Pages whose output has changed: docs/run.py --update
+docs: $(STAMP)
+	$(PY) -m pip install --quiet --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 reference:
 	cd tests/reference/scripts && for s in 0*.R; do Rscript $$s || exit 1; done
