@@ -136,12 +136,24 @@ def test_csv_is_a_table_of_estimates(sleepstudy: Path) -> None:
     )
 
 
-def test_demo_prints_the_rat_pup_summary() -> None:
+def test_demo_prints_the_rat_pup_summary_and_writes_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = run("demo")
     assert result.exit_code == 0
     fit = mw.lmer("weight ~ Treatment * sex + Lsize + (1 | Litter)", mw.datasets.load_ratpups())
     assert str(fit.summary()) in result.stdout
     assert "322 rat pups in 27 litters" in result.stdout
+    assert "ratpups_report.html" in result.stdout
+    page = (tmp_path / "ratpups_report.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "mw.datasets.load_ratpups()" in page
+
+
+def test_demo_writes_where_it_is_told(tmp_path: Path) -> None:
+    assert run("demo", tmp_path / "pups.html", "--lang", "zh").exit_code == 0
+    assert 'lang="zh-Hans"' in (tmp_path / "pups.html").read_text(encoding="utf-8")
 
 
 def test_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from mixwell.report.equation import Equation
 from mixwell.report.narrative import account, narrate
 from mixwell.report.record import Bullets, Code, Narrative, Paragraph
 from mixwell.report.tables import Table, to_text
-from mixwell.report.text import WIDTH, display_width, wrap
+from mixwell.report.text import WIDTH, display_width, fold
 from mixwell.report.words import Words, words
 
 if TYPE_CHECKING:
@@ -107,11 +108,11 @@ def as_text(narrative: Narrative) -> str:
         lines += ["", section.title, "-" * display_width(section.title)]
         for block in section.blocks:
             if isinstance(block, Paragraph):
-                lines += ["", *wrap(block.text)]
+                lines += ["", *flow(block.text)]
             elif isinstance(block, Bullets):
                 lines.append("")
                 for item in block.items:
-                    lines += wrap(f"- {item}", indent="  ")
+                    lines += flow(f"- {item}", indent="  ")
             elif isinstance(block, Table):
                 lines += ["", *narrow(block).splitlines()]
             elif isinstance(block, Equation):
@@ -119,6 +120,32 @@ def as_text(narrative: Narrative) -> str:
             elif isinstance(block, Code):
                 lines += ["", *(f"    {line}".rstrip() for line in block.text.splitlines())]
     return "\n".join(lines)
+
+
+# A Chinese character or mark, with the closing marks that must not start a line; or a run of anything else.
+_UNITS = re.compile(
+    r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“][，。；：、）”！？]*|[^\s\u2e80-\u9fff\uff00-\uffef“]+[，。；：、）”！？]*|\s+"
+)
+
+
+def flow(text: str, indent: str = "") -> list[str]:
+    """Lines of at most 79 columns, broken at blanks and between Chinese characters, in no word or number.
+
+    >>> flow("体重" * 19 + "的均值为12.345。")[1]
+    '均值为12.345。'
+    """
+    lines: list[str] = []
+    line = ""
+    for unit in _UNITS.findall(text):
+        if display_width(line + unit.rstrip()) <= WIDTH:
+            line += unit
+            continue
+        if line.strip():
+            lines.append(line.rstrip())
+        *full, rest = fold(unit.lstrip(), WIDTH - display_width(indent))
+        lines += [indent + part for part in full]
+        line = indent + rest
+    return [*lines, line.rstrip()]
 
 
 def narrow(table: Table) -> str:
@@ -133,5 +160,5 @@ def narrow(table: Table) -> str:
             continue
         pairs = zip(table.heads[1:], row.cells[1:], strict=True)
         told = "; ".join(f"{head}: {cell}" for head, cell in pairs if cell)
-        lines += wrap(f"  {row.cells[0]}: {told}", indent="      ")
+        lines += flow(f"  {row.cells[0]}: {told}", indent="      ")
     return "\n".join([*lines, *table.notes])

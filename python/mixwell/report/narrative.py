@@ -174,13 +174,14 @@ def narrate(told: Account) -> Narrative:
 def overview(told: Account) -> list[Block]:
     design, fit, text = told.design, told.fit, told.text
     groups = [
-        text.say("glance_group", levels=text.count(f.n_levels, "level"), group=f.name) for f in design.factors
+        text.say("glance_group", levels=text.say("levels", n=str(f.n_levels)), group=f.name)
+        for f in design.factors
     ]
     sentences = [
         text.say(
             "glance",
             y=design.response_name,
-            rows=text.count(design.n_obs, "row"),
+            rows=text.say("rows", n=str(design.n_obs)),
             groups=text.listed(groups),
         )
     ]
@@ -229,7 +230,7 @@ def data_section(told: Account) -> list[Block]:
     sentences = [
         text.say(
             "data_rows",
-            rows=text.count(design.n_obs, "row"),
+            rows=text.say("rows", n=str(design.n_obs)),
             y=design.response_name,
             mean=beside(float(y.mean()), sd),
             sd=beside(sd, sd),
@@ -269,9 +270,9 @@ def data_section(told: Account) -> list[Block]:
 def factor_sentences(factor: GroupingFactor, text: Words) -> list[str]:
     """How many rows the levels have."""
     sizes = np.bincount(factor.codes, minlength=factor.n_levels)
-    levels = text.count(factor.n_levels, "level")
+    levels = text.say("levels", n=str(factor.n_levels))
     if sizes.min() == sizes.max():
-        rows = text.count(int(sizes[0]), "row")
+        rows = text.say("rows", n=str(int(sizes[0])))
         sentences = [text.say("data_balanced", group=factor.name, levels=levels, rows=rows)]
     else:
         sentences = [
@@ -280,7 +281,7 @@ def factor_sentences(factor: GroupingFactor, text: Words) -> list[str]:
                 group=factor.name,
                 levels=levels,
                 low=str(sizes.min()),
-                high=text.count(int(sizes.max()), "row"),
+                high=text.say("rows", n=str(int(sizes.max()))),
                 median=plain(float(np.median(sizes))),
             )
         ]

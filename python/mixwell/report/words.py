@@ -67,10 +67,6 @@ class Words:
         """Sentences as a paragraph; Chinese has no blanks between them."""
         return ("" if self.lang == "zh" else " ").join(sentence for sentence in sentences if sentence)
 
-    def count(self, n: int, noun: str) -> str:
-        """``1 row``, ``3 rows``: the noun is a key with a plural at ``<key>s``."""
-        return self.say(noun if n == 1 else f"{noun}s", n=str(n))
-
     def interval(self, low: str, high: str, level: float) -> str:
         """``95% interval 1.2 to 3.4``."""
         return self.say("interval", level=percent(level), low=low, high=high)

@@ -14,9 +14,7 @@ SENTENCES: Mapping[str, str] = {
     "and_clauses": "{first} and {last}",
     "and_others": "{names} and {n} others",
     "interval": "{level} interval {low} to {high}",
-    "row": "{n} row",
     "rows": "{n} rows",
-    "level": "{n} level",
     "levels": "{n} levels",
     # ---- titles
     "title": "Mixed-model report: {y}",

@@ -14,9 +14,7 @@ SENTENCES: Mapping[str, str] = {
     "and_clauses": "{first}、{last}",
     "and_others": "{names}等（另有{n}个）",
     "interval": "{level}区间为{low}至{high}",
-    "row": "{n}行",
     "rows": "{n}行",
-    "level": "{n}个水平",
     "levels": "{n}个水平",
     # ---- 标题
     "title": "混合模型报告：{y}",
