@@ -760,7 +760,7 @@ def checks_section(told: Account) -> list[Block]:
     if told.skipped:
         closing.insert(0, text.say("checks_skipped", names=text.listed(told.skipped)))
     blocks.append(Paragraph(text.joined(closing)))
-    figures = Place(("residuals", "qq", "scale_location", "residuals_by_group", "qq_random", "acf", "cooks"))
+    figures = Place(("residuals", "qq", "scale_location", "qq_random", "acf", "cooks", "residuals_by_group"))
     return [*blocks, Table(text.sentences["table_checks"], heads, body, text_columns=4), figures]
 
 

@@ -107,8 +107,7 @@ SENTENCES: Mapping[str, str] = {
     "glance_singular": "The fit is singular, which is explained below.",
     "glance_checks_fine": "All {n} checks of the assumptions are fine.",
     "glance_checks": (
-        "Of {n} checks of the assumptions, {fine} are fine, {look} deserve a look and {violated} are "
-        "violated."
+        "The assumptions in {n} checks: {fine} fine, {look} worth a look, {violated} violated."
     ),
     # ---- data
     "data_rows": (
@@ -391,7 +390,7 @@ SENTENCES: Mapping[str, str] = {
     # ---- checks
     "checks_none": "The assumptions were not checked.",
     "checks_fine": "All {n} checks are fine: {names}.",
-    "checks_count": "Of {n} checks, {fine} are fine, {look} deserve a look and {violated} are violated.",
+    "checks_count": "Of {n} checks: {fine} fine, {look} worth a look, {violated} violated.",
     "check_look": "{assumption}: worth a look ({test}, {evidence}).",
     "check_violated": "{assumption}: violated ({test}, {evidence}).",
     "check_remedy": "What can be done: {remedy}.",
