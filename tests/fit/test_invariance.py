@@ -225,15 +225,15 @@ def test_far_from_zero(mean: float, sd: float, formula: str, reml: bool) -> None
     optimum_in_many_digits(result)
 
 
-SLOPES = "curvature of a large and a small variance in one term is lost in rounding"
+# The leading factor is eliminated without cancellation, the core's Schur complement is not: with both crossed
+# sds 1e5 times sigma about 2e-7 of the criterion and 4e-7 of sigma are lost.
+BOTH_LARGE = pytest.mark.xfail(reason="two crossed variances 1e10 times the error's", strict=True)
 
 
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("formula", ALL)
 @pytest.mark.parametrize("size", [1e3, 1e5])
-def test_groups_far_apart(size: float, formula: str, reml: bool, request: pytest.FixtureRequest) -> None:
-    if size == 1e5 and "(x | g)" in formula:
-        request.applymarker(pytest.mark.xfail(reason=SLOPES))
+def test_groups_far_apart(size: float, formula: str, reml: bool) -> None:
     parts, data = standard()
     y = size * parts["g"] + parts["slope"] + parts["h"] + parts["noise"]
     optimum_in_many_digits(mw.lmer(formula, data.assign(y=y), reml=reml))
@@ -241,7 +241,7 @@ def test_groups_far_apart(size: float, formula: str, reml: bool, request: pytest
 
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (x | g) + (1 | h)"])
-@pytest.mark.parametrize("size", [1e3, pytest.param(1e5, marks=pytest.mark.xfail(reason=SLOPES))])
+@pytest.mark.parametrize("size", [1e3, 1e5])
 def test_slopes_far_apart(size: float, formula: str, reml: bool) -> None:
     parts, data = standard()
     y = parts["g"] + size * parts["slope"] + parts["h"] + parts["noise"]
@@ -249,7 +249,7 @@ def test_slopes_far_apart(size: float, formula: str, reml: bool) -> None:
 
 
 @pytest.mark.parametrize("reml", [True, False])
-@pytest.mark.parametrize("size", [1e3, pytest.param(1e5, marks=pytest.mark.xfail(reason=SLOPES))])
+@pytest.mark.parametrize("size", [1e3, pytest.param(1e5, marks=BOTH_LARGE)])
 def test_two_crossed_factors_far_apart(size: float, reml: bool) -> None:
     parts, data = standard()
     y = size * (parts["g"] + parts["h"]) + parts["noise"]

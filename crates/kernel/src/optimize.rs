@@ -21,7 +21,7 @@ const NEARLY_FLAT: f64 = 1e-3;
 /// Restarts at most.
 const MOST_RESTARTS: usize = 6;
 /// Starts by default where several optima are likely, and what counts as few random effects.
-const RIVAL_STARTS: usize = 4;
+const RIVAL_STARTS: usize = 7;
 const FEW_EFFECTS: usize = 150;
 /// Attempts to leave a saddle or a wrong boundary before restarting.
 const ESCAPES: usize = 8;
