@@ -1223,7 +1223,7 @@ class LmerResult:
         >>> import mixwell as mw
         >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
         >>> report = fit.report()
-        >>> print(str(report)[:29])
+        >>> print(str(report).splitlines()[0])
         Mixed-model report: Reaction
         """
         made = document.make_report(

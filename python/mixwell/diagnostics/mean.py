@@ -200,6 +200,11 @@ def within_between(design: Design, fit: Fit, factor: int) -> DiagnosticTest:
     group = design.factors[factor]
     predictors = both_ways(design, fit, factor)
     columns = [group_means(x - x.mean(), group.codes, group.n_levels) for x in predictors.values()]
+    if len(columns) >= group.n_levels:
+        raise ModelError(
+            f"{group.n_levels} levels of {group.name} cannot tell apart the group means of "
+            f"{len(columns)} predictors; compare effects within and between groups for fewer predictors."
+        )
     extended = _extend(design, fit, columns, list(predictors)) if columns else None
     if extended is None:
         raise ModelError(f"No numeric predictor varies both within and between levels of {group.name}.")
