@@ -233,7 +233,7 @@ class Refits:
 def refit_many(
     design: Design, responses: FloatArray, theta: FloatArray, *, reml: bool, max_evaluations: int = 200
 ) -> Refits:
-    """Refits a design to each column of ``responses`` (n, m), in threads, starting from ``theta``.
+    """Refits a design to each column of ``responses`` (n, m), in threads: one search each from ``theta``.
 
     The order of the results is that of the columns and does not depend on the number of threads.
     """

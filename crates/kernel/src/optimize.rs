@@ -58,8 +58,10 @@ pub fn optimize(
     };
     let mut trace = vec![];
     let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
-    // more starts when asked for, when the certificate fails, or where few levels make several optima likely
-    let starts = control.starts.max(if has_likely_rivals(problem) { RIVAL_STARTS } else { 1 });
+    // more starts when asked for, when the certificate fails, or, unless a start is given, where few levels make several
+    // optima likely
+    let search_rivals = start.is_none() && has_likely_rivals(problem);
+    let starts = control.starts.max(if search_rivals { RIVAL_STARTS } else { 1 });
     for index in 1..=MOST_RESTARTS {
         let wanted = index < starts || !best.certificate.passed();
         if !wanted || trace.len() >= control.max_evaluations {
