@@ -119,7 +119,7 @@ def test_many_refits_are_the_fits_of_each_response(structure: str, reml: bool) -
     responses = (fit.fitted[:, None] * share + noise + shift) * unit
     refits = kernel.refit_many(design, responses, fit.theta, reml=reml)
     for i in range(8):
-        # a refit is one search from theta; so is a fit with a start, where others look for rival optima as well
+        # a refit is one search from theta; so is a fit with a start, others look for rival optima too
         one = solve(design, reml=reml, y=responses[:, i], start=fit.theta)
         assert refits.criterion[i] == pytest.approx(one.criterion, rel=0, abs=1e-6)
         assert refits.sigma[i] == pytest.approx(one.sigma, rel=1e-4)
