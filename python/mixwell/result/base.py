@@ -1,0 +1,51 @@
+"""What every part of a result reads: the design, the fit, the kind of frame to answer in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mixwell.data.output import Origin, output_kind
+from mixwell.design.record import Design, Rows
+from mixwell.errors import DataError
+from mixwell.fit import quantities
+from mixwell.fit.control import Control
+from mixwell.fit.record import Fit
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fitted:
+    """A design and its fit; see :class:`mixwell.LmerResult`."""
+
+    design: Design
+    fit: Fit
+    control: Control | None = None
+
+    def _labelled(self, values: FloatArray, name: str) -> pd.Series[float]:
+        index = list(quantities.kept_names(self.design, self.fit))
+        return pd.Series(values.copy(), index=index, name=name)
+
+    @property
+    def _origin(self) -> Origin:
+        rows = self.design.rows
+        return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), row_labels(rows))
+
+
+def row_labels(rows: Rows) -> pd.Index | None:
+    """Labels of the rows used: the caller's, else their positions in the data."""
+    if rows.index is not None or rows.kept is None:
+        return rows.index
+    return pd.Index(rows.kept)
+
+
+def numbers_given(values: ArrayLike, what: str) -> FloatArray:
+    """An array of numbers, or an error that names it."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} must be numbers: {error}.") from None

@@ -1,0 +1,121 @@
+"""Marginal means and trends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from mixwell.inference.degrees_of_freedom import Ddf
+from mixwell.lazy import lazy_module
+from mixwell.result.base import Fitted
+
+if TYPE_CHECKING:
+    from mixwell.inference import emmeans as marginal_means
+else:
+    marginal_means = lazy_module("mixwell.inference.emmeans")
+
+
+class MarginalMeans(Fitted):
+    """Means over a reference grid, and slopes of them."""
+
+    def emmeans(
+        self,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, object] | None = None,
+        weights: Literal["equal", "proportional", "outer", "cells", "flat"] = "equal",
+        ddf: Ddf = "satterthwaite",
+        level: float = 0.95,
+        type: Literal["link", "response"] = "link",
+    ) -> marginal_means.EmMeans:
+        """Estimated marginal means, as R's emmeans.
+
+        Means over the reference grid: covariates at their means, all combinations of factor levels; factors
+        not asked for are averaged over.
+
+        Parameters
+        ----------
+        specs
+            The variables whose means are wanted: a name, a list, or text like ``"a * b"`` or ``"a | b"``.
+        by
+            Variables within whose levels means are compared (simple effects).
+        at
+            Other values for the grid: ``{"age": [10, 14], "sex": "Male"}``.
+        weights
+            How factors are averaged over: all levels alike, or ``"proportional"`` to the frequencies of their
+            combinations, ``"outer"`` (products of frequencies), ``"cells"``, ``"flat"``.
+        ddf
+            Degrees of freedom, see :meth:`test`.
+        level
+            Of the intervals.
+        type
+            ``"response"`` undoes a log, log2, log10, log1p or square-root transformation of the response:
+            estimates and intervals are carried back, contrasts of logs become ratios.
+
+        Returns
+        -------
+        EmMeans
+            ``.frame`` is the table, ``.contrast()`` compares.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("score ~ Machine + (1 | Worker)", mw.datasets.load_machines())
+        >>> means = fit.emmeans("Machine")
+        >>> means.frame.round(2)
+          Machine  estimate  std_error    df  conf_low  conf_high
+        0       A     52.36       2.23  5.83     46.86      57.85
+        1       B     60.32       2.23  5.83     54.83      65.82
+        2       C     66.27       2.23  5.83     60.78      71.77
+        >>> means.contrast("pairwise").frame[["contrast", "estimate", "p_value"]].round(4)
+          contrast  estimate  p_value
+        0    A - B   -7.9667      0.0
+        1    A - C  -13.9167      0.0
+        2    B - C   -5.9500      0.0
+        """
+        return marginal_means.emmeans(
+            self.design,
+            self.fit,
+            self._origin,
+            specs,
+            by=by,
+            at=at,
+            weights=weights,
+            ddf=ddf,
+            level=level,
+            type_=type,
+        )
+
+    def emtrends(
+        self,
+        var: str,
+        specs: str | Sequence[str],
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, object] | None = None,
+        weights: Literal["equal", "proportional", "outer", "cells", "flat"] = "equal",
+        ddf: Ddf = "satterthwaite",
+        level: float = 0.95,
+    ) -> marginal_means.EmMeans:
+        """Slopes of the mean along a numeric variable, for each level of factors; else as :meth:`emmeans`.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("distance ~ age * Sex + (age | Subject)", mw.datasets.load_orthodont())
+        >>> fit.emtrends("age", "Sex").frame.iloc[:, :4].round(3)
+              Sex  estimate  std_error    df
+        0    Male     0.784      0.086  25.0
+        1  Female     0.480      0.104  25.0
+        """
+        return marginal_means.emmeans(
+            self.design,
+            self.fit,
+            self._origin,
+            specs,
+            by=by,
+            at=at,
+            weights=weights,
+            ddf=ddf,
+            level=level,
+            slope_of=var,
+        )
