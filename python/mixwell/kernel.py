@@ -230,18 +230,30 @@ class Refits:
     converged: NDArray[np.bool_]
 
 
+def refitter(design: Design) -> Refitter:
+    """Crossproducts of all but the response: to be formed once for several calls of :func:`refit_many`."""
+    with kernel_errors(design):
+        return Refitter(*_arrays(design, None))
+
+
 def refit_many(
-    design: Design, responses: FloatArray, theta: FloatArray, *, reml: bool, max_evaluations: int = 200
+    design: Design,
+    responses: FloatArray,
+    theta: FloatArray,
+    *,
+    reml: bool,
+    max_evaluations: int = 200,
+    at: Refitter | None = None,
 ) -> Refits:
     """Refits a design to each column of ``responses`` (n, m), in threads: one search each from ``theta``.
 
-    The order of the results is that of the columns and does not depend on the number of threads.
+    The order of the results is that of the columns and does not depend on the number of threads. ``at`` is
+    the design's :func:`refitter`, if it is made already.
     """
     shifted = responses if design.offset is None else responses - design.offset[:, None]
     with kernel_errors(design):
-        refitter = Refitter(*_arrays(design, None))
         return Refits(
-            **refitter.refit(
+            **(at if at is not None else refitter(design)).refit(
                 np.asfortranarray(shifted, dtype=np.float64),
                 np.ascontiguousarray(theta, dtype=np.float64),
                 reml,

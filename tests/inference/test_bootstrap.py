@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from typing import Any
 
@@ -12,13 +17,14 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 import mixwell as mw
+from mixwell import kernel
 from mixwell.data.output import Origin
 from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.inference import refits
 from mixwell.inference.bootstrap import Bootstrap
 from mixwell.inference.groups import is_nested
 from mixwell.inference.parameters import parameter_names, parameter_values
-from small_models import fitted, grouped
+from small_models import fitted, grouped, without_variance
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +257,153 @@ def test_portions_cover_every_draw_once() -> None:
             n, lambda a, b: np.arange(a, b, dtype=float)[:, None], "test", progress=False
         )
         np.testing.assert_array_equal(found[:, 0], np.arange(n))
+
+
+def in_own_process(code: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def test_draws_do_not_depend_on_the_number_of_threads() -> None:
+    """To the last bit, for every kind and a statistic of one's own."""
+    code = (
+        "import hashlib, mixwell as mw\n"
+        "fit = mw.lmer('Reaction ~ Days + (Days | Subject)', mw.datasets.load_sleepstudy())\n"
+        "for kind in ('parametric', 'residual', 'cases'):\n"
+        "    print(hashlib.sha256(fit.bootstrap(150, kind=kind, seed=4).draws.tobytes()).hexdigest())\n"
+        "print(fit.bootstrap(20, lambda f: f.sigma, seed=4).draws.tobytes().hex())\n"
+        "print(fit.icc('bootstrap', n=50, seed=4), fit.ranova('bootstrap', n=50, seed=4).to_csv())\n"
+    )
+    one, two = (in_own_process(code, RAYON_NUM_THREADS=threads).communicate() for threads in ("1", "2"))
+    assert len(one[0].splitlines()) > 6, one[1]
+    assert one[0] == two[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as of Ctrl-C are sent on POSIX systems")
+def test_ctrl_c_during_refits_in_the_kernel_keeps_what_is_done() -> None:
+    code = (
+        "import mixwell as mw\n"
+        "fit = mw.lmer('Reaction ~ Days + (Days | Subject)', mw.datasets.load_sleepstudy())\n"
+        "fit.bootstrap(50, seed=1)\n"
+        "print('started', flush=True)\n"
+        "boot = fit.bootstrap(10_000_000, seed=1)\n"
+        "print(len(boot.draws), len(boot.interval()), flush=True)\n"
+    )
+    process = in_own_process(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    done, elements = map(int, out.split())
+    assert 4 <= done < 10_000_000
+    assert elements == 6
+    assert f"interrupted: {done} of 10000000 are done and used" in err
+
+
+def test_a_bar_appears_when_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(refits, "PATIENCE", 0.05)
+
+    def slow(start: int, stop: int) -> Any:
+        time.sleep(0.06)
+        return np.zeros((stop - start, 1))
+
+    for progress in (True, False):
+        refits.in_portions(6, slow, "Refits of everything", progress=progress)
+        assert ("Refits of everything" in capsys.readouterr().err) is progress
+
+
+def test_searches_that_end_badly_are_repeated_and_failures_are_missing(
+    monkeypatch: pytest.MonkeyPatch, dyestuff: mw.LmerResult
+) -> None:
+    design = dyestuff.design
+    responses = np.random.default_rng(1).normal(size=(30, 3)) + np.repeat(np.arange(6.0), 5)[:, None]
+    expected = kernel.refit_many(design, responses, dyestuff.theta, reml=True)
+    # A response without any residual has no fit.
+    responses[:, 1] = np.repeat(np.arange(6.0), 5)
+
+    def stopped(*args: Any, **options: Any) -> kernel.Refits:
+        found = refit_many(*args, **options)
+        found.theta[:] += 1.0
+        found.converged[:] = False
+        return found
+
+    refit_many = kernel.refit_many
+    monkeypatch.setattr(refits.kernel, "refit_many", stopped)
+    found = refits.Refitting(design, dyestuff.theta, reml=True, control=None)(responses)
+    assert np.isnan(found.criterion).tolist() == [False, True, False]
+    assert np.isnan([found.sigma[1], found.theta[1, 0], found.beta[1, 0]]).all()
+    for i in (0, 2):
+        assert found.criterion[i] == pytest.approx(expected.criterion[i], abs=1e-7)
+        assert found.theta[i] == pytest.approx(expected.theta[i], rel=1e-3)
+
+
+def test_any_failure_is_said(monkeypatch: pytest.MonkeyPatch, dyestuff: mw.LmerResult) -> None:
+    """One of 400: left out, counted, in a warning and below the intervals."""
+
+    def with_failure(self: Any, responses: Any) -> kernel.Refits:
+        found = refit(self, responses)
+        if responses.shape[1] == 4:
+            found.criterion[2] = np.nan
+        return found
+
+    refit = refits.Refitting.__call__
+    monkeypatch.setattr(refits.Refitting, "__call__", with_failure)
+    with pytest.warns(MixwellWarning, match="1 of 400 refits"):
+        boot = dyestuff.bootstrap(400, seed=1)
+    assert (boot.n_failed, len(boot.draws)) == (1, 399)
+    assert np.isfinite(boot.draws).all()
+    for text in (str(boot), str(boot.conf_int())):
+        assert "1 of 400 refits failed and are left out." in text
+    assert "1 failed" in repr(boot)
+
+
+def test_undefined_correlations_are_said() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        flat = mw.lmer("y ~ x + (x | g)", without_variance())
+        boot = flat.bootstrap(50, seed=2)
+    count = int(np.isnan(boot.draws[:, 1]).sum())
+    assert count > 0
+    assert boot.n_undefined == {"cor_x.(Intercept)|g": count}
+    assert f"cor_x.(Intercept)|g in {count}" in str(boot).replace("\n", " ")
+    assert f"in {count}" in str(boot.conf_int(0.8))
+    assert "nan" not in str(boot).lower()
+
+
+def test_intervals_of_what_the_fit_does_not_define() -> None:
+    boot = made(np.arange(60.0), np.nan, [1.0, 2.0])
+    assert boot.interval(0.9)[0][0] < boot.interval(0.9)[0][1]
+    for kind in ("basic", "bca"):
+        with pytest.raises(MixwellError, match="'t' is not defined by the fit itself"):
+            boot.interval(0.9, kind)  # type: ignore[arg-type]
+
+
+def test_too_few_draws_for_a_level_are_said() -> None:
+    """39 draws have a 2.5 % quantile, the smallest; 38 have none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert made(np.arange(39.0), 20.0).interval()[0] == pytest.approx((0, 38))
+    with pytest.warns(MixwellWarning, match="At least 39 are needed"):
+        made(np.arange(38.0), 20.0).interval()
+
+
+def test_a_printed_bootstrap_fits_the_page(dyestuff: mw.LmerResult) -> None:
+    fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    for boot in (fit.bootstrap(60, seed=1), dyestuff.bootstrap(60, seed=1)):
+        lines = str(boot).splitlines()
+        assert lines[0] == "60 parametric bootstrap draws, percentile intervals"
+        assert max(map(len, lines)) <= 79
+        assert len(lines) == 3 + len(boot.names)
 
 
 def test_failed_refits_are_counted() -> None:

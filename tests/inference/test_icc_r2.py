@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import mixwell as mw
+import oracle
+from mixwell.design.record import Design
 from mixwell.errors import SingularFitWarning
 from reference_cases import Case, cases, covariance_terms
 from small_models import fitted, grouped
@@ -114,13 +118,110 @@ def test_profile_interval_of_balanced_data_is_the_likelihood_of_the_ratio() -> N
     assert fit.icc("profile", level=0.999).conf_low == 0.0
 
 
-def test_bootstrap_interval_of_the_icc() -> None:
-    fit = fitted("slopes")
-    icc = fit.icc("bootstrap", n=60, seed=1)
-    draws = fit.bootstrap(60, statistic=lambda f: f.icc().adjusted, seed=1)
-    assert (icc.conf_low, icc.conf_high) == draws.interval()[0]
-    with pytest.raises(mw.ModelError, match=r"the random part is \(x \| g\)"):
-        fit.icc("profile")
+def share(design: Design, theta: Any, factor: int | None) -> float:
+    """tr Z_f Sigma Z_f' over n, of one factor or all, over that of all and the residual."""
+    parts = {}
+    for term, t in zip(design.terms, oracle.relative_factors(design, theta), strict=True):
+        z = np.column_stack(term.columns) @ t
+        parts[term.factor] = parts.get(term.factor, 0.0) + float(np.mean(np.sum(z**2, axis=1)))
+    top = sum(parts.values()) if factor is None else parts[factor]
+    return top / (1 + sum(parts.values()))
+
+
+@pytest.mark.parametrize(
+    ("formula", "reml", "factor"),
+    [
+        ("y ~ x + (1 | g) + (1 | h)", True, "h"),
+        ("y ~ x + (1 | g) + (1 | h)", False, None),
+        ("y ~ x + (x | g)", True, None),
+        ("y ~ x + (x || g) + (1 | h)", True, "g"),
+    ],
+)
+def test_profile_intervals_are_those_of_the_constrained_dense_likelihood(
+    formula: str, reml: bool, factor: str | None
+) -> None:
+    """At each end the dense criterion, minimized with the share held by Lagrange's method, is z^2 above."""
+    fit = mw.lmer(formula, grouped(), reml=reml)
+    icc = fit.icc("profile", level=0.9)
+    assert icc.by_factor_interval is not None
+    ends = icc.interval if factor is None else icc.by_factor_interval[factor]
+    estimate = icc.adjusted if factor is None else icc.by_factor[factor]
+    assert ends is not None
+    assert ends[0] < estimate < ends[1]
+    number = None if factor is None else [f.name for f in fit.design.factors].index(factor)
+    for end in ends:
+        if end == 0:
+            continue
+        lowest = min(
+            minimize(
+                lambda theta: oracle.criterion(fit.design, theta, reml=reml),
+                start,
+                constraints={"type": "eq", "fun": lambda t, end=end: share(fit.design, t, number) - end},
+                method="SLSQP",
+                options={"ftol": 1e-12, "maxiter": 300},
+            ).fun
+            for start in (fit.fit.theta, fit.fit.theta * 1.5 + 0.1, fit.fit.theta * 0.3 + 0.05)
+        )
+        assert lowest - fit.criterion == pytest.approx(1.6448536269514722**2, abs=2e-4)
+
+
+def test_profile_interval_of_a_single_factor_is_that_of_the_whole() -> None:
+    icc = fitted("slopes").icc("profile")
+    assert icc.by_factor_interval == {"g": icc.interval}
+    assert (icc.conf_low, icc.conf_high) == icc.interval
+    assert icc.conditional_interval is None
+
+
+def test_profile_interval_of_no_variance_starts_at_zero() -> None:
+    with pytest.warns(SingularFitWarning):
+        flat = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2())
+    icc = flat.icc("profile")
+    assert icc.conf_low == 0.0
+    assert 0 < icc.conf_high < 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", ["slopes", "nested", "weights, offset", "crossed"])
+def test_bootstrap_intervals_are_quantiles_of_the_shares_of_refits(name: str) -> None:
+    """Collected without a record of each refit: the numbers of icc() and r2() of that refit."""
+    fit = fitted(name)
+
+    def shares(refit: mw.LmerResult) -> list[float]:
+        icc, r2 = refit.icc(), refit.r2()
+        return [icc.adjusted, icc.conditional, *icc.by_factor.values(), r2.marginal, r2.conditional]
+
+    icc, r2 = fit.icc("bootstrap", n=60, seed=3), fit.r2("bootstrap", n=60, seed=3)
+    assert icc.by_factor_interval is not None
+    found = [icc.interval, icc.conditional_interval, *icc.by_factor_interval.values()]
+    found += [r2.marginal_interval, r2.conditional_interval]
+    expected = fit.bootstrap(60, statistic=shares, seed=3).interval()
+    np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-4, atol=1e-6)
+
+
+def test_intervals_are_printed_beside_what_they_belong_to() -> None:
+    fit = fitted("nested")
+    lines = str(fit.icc("bootstrap", n=60, seed=1)).splitlines()
+    assert [line.split("  ")[0].strip() or line.split()[0] for line in lines] == [
+        "ICC adjusted",
+        "ICC conditional",
+        "h:g",
+        "h",
+    ]
+    assert all(line.endswith("]") for line in lines)
+    assert len({line.index("[") for line in lines}) == 1
+    assert str(fit.icc("profile")).splitlines()[1].endswith(f"{fit.icc().conditional:.4f}")
+    assert "[" not in str(fit.icc())
+    assert str(fit.r2("bootstrap", n=60, seed=1)).count("[") == 2
+
+
+def test_intervals_that_do_not_exist() -> None:
+    with pytest.raises(mw.MixwellError, match="there is 'profile' and 'bootstrap'"):
+        fitted("slopes").icc("wald")  # type: ignore[arg-type]
+    with pytest.raises(mw.MixwellError, match="there is 'bootstrap'"):
+        fitted("slopes").r2("profile")  # type: ignore[arg-type]
+    with pytest.raises(mw.MixwellError, match="level"):
+        fitted("slopes").icc("profile", level=95)
+    with pytest.raises(mw.DataError, match="at least 2"):
+        fitted("slopes").icc("bootstrap", n=1)
 
 
 # ---- variance inflation

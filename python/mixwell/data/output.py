@@ -74,11 +74,13 @@ class NotedFrame(pd.DataFrame):
         return f"{table}<p>{html.escape(self.note)}</p>" if self.note else table
 
 
-def noted_frame(at: Origin, columns: Mapping[str, Values], note: str) -> NativeFrame:
-    """A frame of columns with a remark; polars frames have no place for one."""
+def noted_frame(
+    at: Origin, columns: Mapping[str, Values], note: str, index: Sequence[str] | None = None
+) -> NativeFrame:
+    """A frame of columns with a remark; polars frames have no place for one, nor for an index."""
     if at.kind == "polars":
         return frame(at, columns)
-    out = NotedFrame(dict(columns))
+    out = NotedFrame(dict(columns), index=None if index is None else list(index))
     out.note = note
     return out
 

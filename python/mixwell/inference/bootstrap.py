@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from mixwell import kernel
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.design.subset import subset
@@ -23,7 +24,7 @@ from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
 from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
-from mixwell.inference.refits import in_portions
+from mixwell.inference.refits import Refitting, in_portions
 from mixwell.simulate import Seed, simulate
 
 FloatArray = NDArray[np.float64]
@@ -34,6 +35,27 @@ INTERVALS = ("percentile", "basic", "bca")
 
 Statistic = Callable[[Design, Fit], object]
 Responses = Callable[[int], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """Functions of the estimates alone, found for all refits at once.
+
+    Attributes
+    ----------
+    names
+        Of the s quantities.
+    values
+        (design, theta (m, n_theta), sigma (m,), beta (m, rank)) -> (m, s).
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[Design, FloatArray, FloatArray, FloatArray], FloatArray]
+
+    def of(self, design: Design, fit: Fit) -> FloatArray:
+        """The quantities of one fit, length s."""
+        out: FloatArray = self.values(design, fit.theta[None], np.array([fit.sigma]), fit.beta[None])[0]
+        return out
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -51,7 +73,8 @@ class Bootstrap:
     jackknife
         Shape (groups, s), the statistic with one group left out; None unless made for BCa intervals.
     kind, n_asked, n_failed
-        How the draws were made, how many were asked for, and how many refits failed and are left out.
+        How the draws were made, how many were asked for, and how many refits failed and are left out. Fewer
+        draws than asked for and none failed: it was interrupted.
     ci
         Type of the intervals.
     origin
@@ -83,6 +106,15 @@ class Bootstrap:
         return out
 
     @property
+    def n_undefined(self) -> dict[str, int]:
+        """Elements that some draws do not define (a correlation with a variance of zero) and in how many.
+
+        These draws are left out of the element's standard error, bias and interval.
+        """
+        counts = np.sum(~np.isfinite(self.draws), axis=0)
+        return {name: int(count) for name, count in zip(self.names, counts, strict=True) if count}
+
+    @property
     def bias(self) -> FloatArray:
         """Mean of the draws minus the estimate, length s."""
         out: FloatArray = np.nanmean(self.draws, axis=0) - self.estimate
@@ -94,12 +126,30 @@ class Bootstrap:
         ``"percentile"``: quantiles of the draws. ``"basic"``: twice the estimate minus the opposite
         quantiles. ``"bca"``: quantiles shifted for bias and acceleration (Efron 1987), the acceleration from
         leaving out one group at a time.
+
+        Raises
+        ------
+        MixwellError
+            If an element is defined in too few draws or, for the other types, not by the fit itself; if BCa
+            intervals were not asked for when the draws were made, or cannot be told from these draws.
         """
         kind = self.ci if type is None else type
         _check("type", kind, INTERVALS)
         normal_quantile(level)
+        if kind != "bca" and (len(self.draws) + 1) * (1 - level) / 2 < 1 - 1e-9:
+            warnings.warn(
+                f"{len(self.draws)} draws have no {100 * (1 - level) / 2:g} % quantiles: the ends of the "
+                f"intervals are the extremes. At least {math.ceil(2 / (1 - level) - 1 - 1e-9)} are needed.",
+                MixwellWarning,
+                stacklevel=2,
+            )
         out = []
         for j, estimate in enumerate(self.estimate):
+            if kind != "percentile" and not np.isfinite(estimate):
+                raise MixwellError(
+                    f"{self.names[j]!r} is not defined by the fit itself, which {kind} intervals need; use "
+                    'type="percentile".'
+                )
             draws = self.draws[:, j]
             draws = draws[np.isfinite(draws)]
             if len(draws) < 2:
@@ -130,12 +180,17 @@ class Bootstrap:
         spread = np.sum(deviation**2)
         acceleration = np.sum(deviation**3) / (6 * spread**1.5) if spread > 0 else 0.0
         moved = shift + ndtri(tails)
+        if np.any(acceleration * moved >= 1):
+            raise MixwellError(
+                f"BCa intervals of {self.names[j]!r} are not defined: the estimate depends too much on "
+                'single groups. Use type="percentile" or "basic".'
+            )
         out: FloatArray = ndtr(shift + moved / (1 - acceleration * moved))
         return out
 
     def conf_int(self, level: float = 0.95, type: Interval | None = None) -> NativeFrame:
         """Intervals as a frame, ``conf_low conf_high``; see :meth:`interval`."""
-        return interval_frame(self.origin, self.names, self.interval(level, type))
+        return interval_frame(self.origin, self.names, self.interval(level, type), self._note)
 
     @property
     def frame(self) -> NativeFrame:
@@ -158,9 +213,43 @@ class Bootstrap:
         """All draws, one row each."""
         return frame(self.origin, {name: self.draws[:, j].copy() for j, name in enumerate(self.names)})
 
+    @property
+    def _note(self) -> str:
+        """What the numbers leave out; empty if nothing."""
+        parts = []
+        if self.n_failed:
+            parts.append(
+                f"{self.n_failed} of {self.n_failed + len(self.draws)} refits failed and are left out."
+            )
+        if self.n_undefined:
+            listed = ", ".join(f"{name} in {count}" for name, count in self.n_undefined.items())
+            parts.append(f"Not defined, and left out, in some of the {len(self.draws)} draws: {listed}.")
+        return " ".join(parts)
+
+    def __str__(self) -> str:
+        table = pd.DataFrame(
+            {
+                "estimate": self.estimate,
+                "bias": self.bias,
+                "std_error": self.std_error,
+                "2.5 %": [low for low, _ in self.interval()],
+                "97.5 %": [high for _, high in self.interval()],
+            },
+            index=list(self.names),
+        )
+        lines = [
+            f"{len(self.draws)} {self.kind} bootstrap draws, {self.ci} intervals",
+            "",
+            table.to_string(line_width=79, na_rep="", float_format=lambda value: f"{value:.4g}"),
+        ]
+        return "\n".join([*lines, "", textwrap.fill(self._note, 79)] if self._note else lines)
+
     def __repr__(self) -> str:
+        count = len(self.names)
         failed = f", {self.n_failed} failed" if self.n_failed else ""
-        return f"<Bootstrap: {len(self.draws)} {self.kind} draws of {len(self.names)} elements{failed}>"
+        return (
+            f"<Bootstrap: {len(self.draws)} {self.kind} draws of {count} element{'s' * (count != 1)}{failed}>"
+        )
 
 
 def _check(label: str, value: object, known: Sequence[str]) -> None:
@@ -174,7 +263,7 @@ def bootstrap(
     at: Origin,
     *,
     n: int,
-    statistic: Statistic | None,
+    statistic: Statistic | Quantities | None,
     kind: Kind,
     groups: str | None,
     seed: Seed,
@@ -182,11 +271,17 @@ def bootstrap(
     progress: bool,
     control: Control | None,
 ) -> Bootstrap:
-    """Draw, refit, collect. See :meth:`mixwell.LmerResult.bootstrap`."""
+    """Draw, refit, collect. See :meth:`mixwell.LmerResult.bootstrap`.
+
+    :class:`Quantities` (all parameters, where ``statistic`` is None) are read off the kernel's refits without
+    a record of each fit.
+    """
     _check("kind", kind, KINDS)
     _check("ci", ci, INTERVALS)
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
         raise DataError(f"n, the number of draws, must be a whole number of at least 2, not {n!r}.")
+    if statistic is None:
+        statistic = Quantities(parameter_names(design, fit), parameter_values)
     names, estimate, measure = _measure(design, fit, statistic)
     rng = np.random.default_rng(seed)
     factor = outermost(design, groups) if kind == "cases" or ci == "bca" else 0
@@ -208,21 +303,26 @@ def bootstrap(
             return np.array([row(members.design(rng.integers(0, q, q))) for _ in range(start, stop)])
     else:
         responses = _parametric(design, fit, rng) if kind == "parametric" else _residual(design, fit, rng)
+        if isinstance(statistic, Quantities):
+            collected = statistic.values
+            refits = Refitting(design, fit.theta, reml=fit.reml, control=control)
 
-        def work(start: int, stop: int) -> FloatArray:
-            drawn = responses(stop - start)
-            if statistic is not None:
+            def work(start: int, stop: int) -> FloatArray:
+                found = refits(responses(stop - start))
+                out = collected(design, found.theta, found.sigma, found.beta)
+                out[~np.isfinite(found.criterion)] = np.inf
+                return out
+        else:
+
+            def work(start: int, stop: int) -> FloatArray:
+                drawn = responses(stop - start)
                 return np.array([row(replace(design, y=np.ascontiguousarray(y))) for y in drawn.T])
-            found = kernel.refit_many(design, drawn, fit.theta, reml=fit.reml)
-            out = parameter_values(design, found.theta, found.sigma, found.beta)
-            out[~np.isfinite(found.criterion)] = np.inf
-            return out
 
     draws = in_portions(n, work, f"Bootstrap ({kind})", progress=progress)
     failed = np.isinf(draws).any(axis=1)
     if failed.all():
         raise MixwellError("every refit of the bootstrap failed; look at one draw with fit.refit(...)")
-    if failed.mean() > 0.05:
+    if failed.any():
         warnings.warn(
             f"{int(failed.sum())} of {len(draws)} refits of the bootstrap failed and are left out.",
             MixwellWarning,
@@ -235,17 +335,11 @@ def bootstrap(
 
 
 def _measure(
-    design: Design, fit: Fit, statistic: Statistic | None
+    design: Design, fit: Fit, statistic: Statistic | Quantities
 ) -> tuple[tuple[str, ...], FloatArray, Callable[[Design, Fit], FloatArray]]:
     """Names and value of the statistic at the fit, and a function for refits."""
-    if statistic is None:
-
-        def parameters(part: Design, found: Fit) -> FloatArray:
-            sigma = np.array([found.sigma])
-            out: FloatArray = parameter_values(part, found.theta[None], sigma, found.beta[None])[0]
-            return out
-
-        return parameter_names(design, fit), parameters(design, fit), parameters
+    if isinstance(statistic, Quantities):
+        return statistic.names, statistic.of(design, fit), statistic.of
     given = statistic(design, fit)
     names = _statistic_names(given)
     estimate = _statistic_values(given, len(names))

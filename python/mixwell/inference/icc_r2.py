@@ -7,20 +7,23 @@ The variance of the random part of row i is z_i' Sigma z_i; its mean over rows s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell import kernel
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.inference.parameters import normal_quantile
+from mixwell.inference.bootstrap import Quantities
+from mixwell.inference.icc_profile import share_interval
+from mixwell.inference.parameters import relative_covariances
 
 FloatArray = NDArray[np.float64]
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +65,39 @@ class Icc:
         Random variance over all variance, that of the fixed effects included.
     by_factor
         The adjusted one, split by grouping factor; sums to ``adjusted``.
-    conf_low, conf_high
-        Interval of ``adjusted``; None if none was asked for.
+    interval, conditional_interval, by_factor_interval
+        (low, high) of each, None if none was asked for; the conditional one has no profile interval.
+    method
+        ``"profile"`` or ``"bootstrap"`` if there are intervals.
     """
 
     adjusted: float
     conditional: float
     by_factor: dict[str, float]
-    conf_low: float | None = None
-    conf_high: float | None = None
+    interval: Ends | None = None
+    conditional_interval: Ends | None = None
+    by_factor_interval: dict[str, Ends] | None = None
+    method: str | None = None
+
+    @property
+    def conf_low(self) -> float | None:
+        """Lower end of ``interval``."""
+        return None if self.interval is None else self.interval[0]
+
+    @property
+    def conf_high(self) -> float | None:
+        """Upper end of ``interval``."""
+        return None if self.interval is None else self.interval[1]
 
     def __str__(self) -> str:
-        lines = [f"ICC adjusted     {self.adjusted:.4f}", f"ICC conditional  {self.conditional:.4f}"]
-        if self.conf_low is not None and self.conf_high is not None:
-            lines[0] += f"  [{self.conf_low:.4f}, {self.conf_high:.4f}]"
+        rows = [
+            ("ICC adjusted", self.adjusted, self.interval),
+            ("ICC conditional", self.conditional, self.conditional_interval),
+        ]
         if len(self.by_factor) > 1:
-            width = max(map(len, self.by_factor))
-            lines += [f"  {name:<{width}}  {value:.4f}" for name, value in self.by_factor.items()]
-        return "\n".join(lines)
+            ends = self.by_factor_interval or {}
+            rows += [(f"  {name}", value, ends.get(name)) for name, value in self.by_factor.items()]
+        return _lines(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +110,43 @@ class R2:
         Share of the fixed effects in all variance.
     conditional
         Share of fixed and random effects.
+    marginal_interval, conditional_interval
+        (low, high), None if none was asked for.
     """
 
     marginal: float
     conditional: float
+    marginal_interval: Ends | None = None
+    conditional_interval: Ends | None = None
 
     def __str__(self) -> str:
-        return f"R2 marginal     {self.marginal:.4f}\nR2 conditional  {self.conditional:.4f}"
+        return _lines(
+            [
+                ("R2 marginal", self.marginal, self.marginal_interval),
+                ("R2 conditional", self.conditional, self.conditional_interval),
+            ]
+        )
+
+
+def _lines(rows: Sequence[tuple[str, float, Ends | None]]) -> str:
+    width = max(len(name) for name, _, _ in rows)
+    return "\n".join(
+        f"{name:<{width}}  {value:.4f}" + ("" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]")
+        for name, value, ends in rows
+    )
+
+
+def term_moments(design: Design) -> list[FloatArray]:
+    """Per term, mean over rows of z z', shape (k, k)."""
+    return [np.array([[np.mean(a * b) for b in term.columns] for a in term.columns]) for term in design.terms]
 
 
 def term_variances(design: Design, fit: Fit) -> tuple[float, ...]:
     """Per term, mean over rows of z' Sigma z (Johnson 2014, equation 10)."""
-    out = []
-    for term, covariance in zip(design.terms, fit.term_cov, strict=True):
-        moments = np.array([[np.mean(a * b) for b in term.columns] for a in term.columns])
-        out.append(float(np.sum(moments * covariance)))
-    return tuple(out)
+    return tuple(
+        float(np.sum(moments * covariance))
+        for moments, covariance in zip(term_moments(design), fit.term_cov, strict=True)
+    )
 
 
 def shares(design: Design, fit: Fit) -> Shares:
@@ -134,51 +173,70 @@ def icc(design: Design, fit: Fit) -> Icc:
     )
 
 
-def icc_interval(design: Design, fit: Fit, level: float) -> tuple[float, float]:
-    """Profile interval of the ICC of a model with a single random intercept, by the fit's own criterion.
+def icc_with_profile(design: Design, fit: Fit, level: float) -> Icc:
+    """With profile intervals of the adjusted one and of its parts."""
+    moments = term_moments(design)
+    every = range(len(design.factors))
+    interval = share_interval(design, fit, moments, every, level)
+    parts = (
+        [interval]
+        if len(every) == 1
+        else [share_interval(design, fit, moments, [factor], level) for factor in every]
+    )
+    return replace(
+        icc(design, fit),
+        interval=interval,
+        by_factor_interval={f.name: ends for f, ends in zip(design.factors, parts, strict=True)},
+        method="profile",
+    )
 
-    The ICC is theta^2 / (1 + theta^2): the ends are where the criterion, with sigma and beta profiled out,
-    exceeds its minimum by the quantile of chi-square with one degree of freedom.
 
-    Raises
-    ------
-    ModelError
-        For any other random part.
-    """
-    if len(design.terms) != 1 or len(design.terms[0].columns) != 1 or np.ptp(design.terms[0].columns[0]) > 0:
-        labels = ", ".join(term.label for term in design.terms)
-        raise ModelError(
-            "profile intervals of the ICC are for a single random intercept; the random part is "
-            f'{labels}. Use interval="bootstrap"'
-        )
-    unit = abs(float(design.terms[0].columns[0][0]))
-    problem = kernel.problem(design)
-    limit = fit.criterion + normal_quantile(level) ** 2
+def share_quantities(design: Design, fit: Fit) -> Quantities:
+    """ICC adjusted, conditional and by factor, then R2 marginal and conditional, of many refits."""
+    moments = term_moments(design)
+    # var(X beta) = beta' cov(X) beta
+    x_cov = np.atleast_2d(np.cov(design.x[:, fit.kept], rowvar=False))
 
-    def excess(log_theta: float) -> float:
-        theta = np.array([math.exp(log_theta) / unit])
-        return kernel.components(design, problem, theta, reml=fit.reml).criterion - limit
+    def values(_: Design, theta: FloatArray, sigma: FloatArray, beta: FloatArray) -> FloatArray:
+        square = sigma**2
+        by_term = [
+            square * np.einsum("ij,mij->m", m, covariance)
+            for m, covariance in zip(moments, relative_covariances(design, theta), strict=True)
+        ]
+        factors = [
+            sum((by_term[i] for i in quantities.terms_of(design, f)), np.zeros(len(sigma)))
+            for f in range(len(design.factors))
+        ]
+        random = np.sum(factors, axis=0)
+        fixed = np.maximum(np.einsum("mi,ij,mj->m", beta, x_cov, beta), 0.0)
+        noise, total = random + square, random + square + fixed
+        shares_ = [random / noise, random / total, *(f / noise for f in factors)]
+        return np.column_stack([*shares_, fixed / total, 1 - square / total])
 
-    estimate = max(float(fit.theta[0]) * unit, 1e-5)
-    ends = []
-    for step, end in ((-1.0, 0.0), (1.0, 1.0)):
-        inner, outer = math.log(estimate), math.log(estimate) + step
-        while excess(outer) < 0 and abs(outer) < 30:
-            inner, outer = outer, outer + step
-        if excess(outer) < 0:
-            ends.append(end)
-            continue
-        while abs(outer - inner) > 1e-12:
-            middle = (inner + outer) / 2
-            inner, outer = (middle, outer) if excess(middle) < 0 else (inner, middle)
-        ends.append(1 / (1 + math.exp(-2 * outer)))
-    return ends[0], ends[1]
+    names = ("adjusted", "conditional", *(factor.name for factor in design.factors))
+    return Quantities((*names, "marginal R2", "conditional R2"), values)
+
+
+def icc_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends]) -> Icc:
+    """With intervals of :func:`share_quantities`."""
+    return replace(
+        icc(design, fit),
+        interval=ends[0],
+        conditional_interval=ends[1],
+        by_factor_interval={f.name: end for f, end in zip(design.factors, ends[2:-2], strict=True)},
+        method="bootstrap",
+    )
 
 
 def r2(design: Design, fit: Fit) -> R2:
     """R squared of a fit, see :class:`R2`."""
     parts = shares(design, fit)
     return R2(parts.fixed / parts.total, (parts.fixed + parts.random) / parts.total)
+
+
+def r2_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends]) -> R2:
+    """With intervals of :func:`share_quantities`."""
+    return replace(r2(design, fit), marginal_interval=ends[-2], conditional_interval=ends[-1])
 
 
 def decomposition(design: Design, fit: Fit, at: Origin) -> NativeFrame:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mixwell.data.output import NativeFrame, Origin, frame
+from mixwell.data.output import NativeFrame, Origin, frame, noted_frame
 from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError
 from mixwell.fit import quantities
@@ -52,36 +53,45 @@ def parameter_values(design: Design, theta: FloatArray, sigma: FloatArray, beta:
     Shapes (m, n_theta), (m,), (m, rank) -> (m, parameters). A correlation with an effect of zero variance is
     NaN.
     """
-    m = len(sigma)
     columns = []
-    at = 0
-    for term in design.terms:
-        k = len(term.names)
-        t = np.zeros((m, k, k))
-        c, r = np.triu_indices(k)
-        t[:, r, c] = theta[:, at : at + len(r)]
-        at += len(r)
-        covariance = t @ np.swapaxes(t, 1, 2)
+    for covariance in relative_covariances(design, theta):
         sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        for i, j in zip(c, r, strict=True):
+        for i, j in zip(*np.triu_indices(covariance.shape[1]), strict=True):
             if i == j:
                 columns.append(sigma * sd[:, i])
             else:
                 both = sd[:, i] * sd[:, j]
-                found = np.full(m, np.nan)
+                found = np.full(len(sigma), np.nan)
                 np.divide(covariance[:, i, j], both, out=found, where=both > 0)
                 columns.append(np.clip(found, -1.0, 1.0))
     return np.column_stack([*columns, sigma, beta])
 
 
-def interval_frame(at: Origin, names: Sequence[str], ends: Sequence[tuple[float, float]]) -> NativeFrame:
-    """Rows named by parameter, columns ``conf_low conf_high``."""
+def relative_covariances(design: Design, theta: FloatArray) -> list[FloatArray]:
+    """Per term, T T' of m fits, shape (m, k, k), from theta (m, n_theta)."""
+    out = []
+    at = 0
+    for term in design.terms:
+        k = len(term.names)
+        t = np.zeros((len(theta), k, k))
+        c, r = np.triu_indices(k)
+        t[:, r, c] = theta[:, at : at + len(r)]
+        at += len(r)
+        out.append(t @ np.swapaxes(t, 1, 2))
+    return out
+
+
+def interval_frame(
+    at: Origin, names: Sequence[str], ends: Sequence[tuple[float, float]], note: str = ""
+) -> NativeFrame:
+    """Rows named by parameter, columns ``conf_low conf_high``; with a remark if there is one to make."""
     columns = {
         "conf_low": np.array([low for low, _ in ends]),
         "conf_high": np.array([high for _, high in ends]),
     }
-    out = frame(at, columns, labels=("term", list(names)))
-    return out if at.kind == "polars" else out.rename_axis(None)  # type: ignore[union-attr]
+    if at.kind == "polars":
+        return frame(at, columns, labels=("term", list(names)))
+    return noted_frame(at, columns, note, index=list(names)) if note else pd.DataFrame(columns, list(names))
 
 
 def normal_quantile(level: float) -> float:

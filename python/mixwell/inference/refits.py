@@ -10,12 +10,57 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mixwell.errors import MixwellWarning
+from mixwell import kernel
+from mixwell.design.record import Design
+from mixwell.errors import MixwellError, MixwellWarning
+from mixwell.fit.control import Control
+from mixwell.fit.record import Fit
+from mixwell.fit.solve import solve
 
 FloatArray = NDArray[np.float64]
 
 # A bar appears for work that takes longer than this, in seconds; a portion takes about a tenth of it.
 PATIENCE = 2.0
+
+
+class Refitting:
+    """Refits of one design to many responses, each by one search in the kernel's threads.
+
+    A refit that does not converge is searched again from several starts, as a fit is; one that fails then too
+    has NaN for its numbers. The crossproducts of the design are formed once.
+
+    Parameters
+    ----------
+    design
+        The design; its own response plays no part.
+    theta
+        Where the searches start, in lme4's order.
+    reml, control
+        As for :func:`mixwell.fit.solve.solve`.
+    """
+
+    def __init__(self, design: Design, theta: FloatArray, *, reml: bool, control: Control | None) -> None:
+        self._design, self._theta, self._reml, self._control = design, theta, reml, control
+        self._at = kernel.refitter(design)
+
+    def __call__(self, responses: FloatArray) -> kernel.Refits:
+        """Fits to the columns of ``responses``, shape (n, m)."""
+        found = kernel.refit_many(self._design, responses, self._theta, reml=self._reml, at=self._at)
+        for i in np.flatnonzero(~found.converged):
+            again = self._searched(np.ascontiguousarray(responses[:, i]))
+            found.criterion[i] = np.nan if again is None else again.criterion
+            found.sigma[i] = np.nan if again is None else again.sigma
+            found.theta[i] = np.nan if again is None else again.theta
+            found.beta[i] = np.nan if again is None else again.beta
+        return found
+
+    def _searched(self, y: FloatArray) -> Fit | None:
+        """A fit from several starts, None where it fails."""
+        try:
+            found = solve(self._design, reml=self._reml, control=self._control, y=y)
+        except MixwellError:
+            return None
+        return found if found.certificate.converged else None
 
 
 def in_portions(

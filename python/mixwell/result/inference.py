@@ -305,7 +305,7 @@ class Inference(Fitted):
         >>> import mixwell as mw
         >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
         >>> fit.bootstrap(100, statistic=lambda f: f.icc().adjusted, seed=1)
-        <Bootstrap: 100 parametric draws of 1 elements>
+        <Bootstrap: 100 parametric draws of 1 element>
         """
         wrapped = None if statistic is None else lambda d, f: statistic(type(self)(d, f, self.control))
         return resampling.bootstrap(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from mixwell.data.output import NativeFrame
@@ -12,8 +12,10 @@ from mixwell.result.inference import Inference
 from mixwell.simulate import Seed
 
 if TYPE_CHECKING:
+    from mixwell.inference import bootstrap as resampling
     from mixwell.inference import icc_r2, lrt, vif
 else:
+    resampling = lazy_module("mixwell.inference.bootstrap")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     lrt = lazy_module("mixwell.inference.lrt")
     vif = lazy_module("mixwell.inference.vif")
@@ -81,10 +83,17 @@ class Variances(Inference):
         Parameters
         ----------
         interval
-            Adds ``conf_low``, ``conf_high`` of the adjusted one: ``"profile"`` for models with a single
-            random intercept, parametric ``"bootstrap"`` (percentile, ``n`` draws) for any.
+            ``"profile"``: where the profiled criterion of the fit (REML or ML) crosses the quantile of
+            chi-square, of ``adjusted`` and ``by_factor``; an end at 0 is not excluded by the data.
+            ``"bootstrap"``: parametric, percentile, of all three.
         level, n, seed
             Confidence level; draws and seed of the bootstrap.
+
+        Returns
+        -------
+        Icc
+            ``.adjusted .conditional .by_factor``, with ``.interval .conditional_interval
+            .by_factor_interval`` and ``.conf_low``, ``.conf_high`` of the adjusted one.
 
         Examples
         --------
@@ -93,25 +102,37 @@ class Variances(Inference):
         >>> print(fit.icc(interval="profile"))
         ICC adjusted     0.5893  [0.4128, 0.7654]
         ICC conditional  0.4244
+        >>> fit = mw.lmer("diameter ~ 1 + (1 | plate) + (1 | sample)", mw.datasets.load_penicillin())
+        >>> print(fit.icc(interval="profile"))
+        ICC adjusted     0.9363  [0.8609, 0.9842]
+        ICC conditional  0.9363
+          plate          0.1509  [0.0349, 0.3602]
+          sample         0.7854  [0.5357, 0.9480]
         """
-        found = icc_r2.icc(self.design, self.fit)
         if interval is None:
-            return found
+            return icc_r2.icc(self.design, self.fit)
         if interval == "profile":
-            low, high = icc_r2.icc_interval(self.design, self.fit, level)
-        elif interval == "bootstrap":
-            boot = self.bootstrap(n, statistic=lambda fit: fit.icc().adjusted, seed=seed)
-            low, high = boot.interval(level)[0]
-        else:
-            raise MixwellError(
-                f"icc(interval={interval!r}) does not exist; there are 'profile' and 'bootstrap'."
-            )
-        return replace(found, conf_low=low, conf_high=high)
+            return icc_r2.icc_with_profile(self.design, self.fit, level)
+        _check_bootstrap("icc", interval, ("profile", "bootstrap"))
+        return icc_r2.icc_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
 
-    def r2(self) -> icc_r2.R2:
+    def r2(
+        self,
+        interval: Literal["bootstrap"] | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: Seed = None,
+    ) -> icc_r2.R2:
         """R squared of Nakagawa & Schielzeth (2013): ``marginal`` (fixed effects), ``conditional`` (all).
 
         Random slopes as Johnson (2014).
+
+        Parameters
+        ----------
+        interval
+            ``"bootstrap"`` adds ``marginal_interval`` and ``conditional_interval``: parametric, percentile.
+        level, n, seed
+            Confidence level; draws and seed of the bootstrap.
 
         Examples
         --------
@@ -120,8 +141,30 @@ class Variances(Inference):
         >>> print(fit.r2())
         R2 marginal     0.2799
         R2 conditional  0.7043
+        >>> print(fit.r2(interval="bootstrap", seed=1))
+        R2 marginal     0.2799  [0.1854, 0.3960]
+        R2 conditional  0.7043  [0.5872, 0.7931]
         """
-        return icc_r2.r2(self.design, self.fit)
+        if interval is None:
+            return icc_r2.r2(self.design, self.fit)
+        _check_bootstrap("r2", interval, ("bootstrap",))
+        return icc_r2.r2_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
+
+    def _share_ends(self, level: float, n: int, seed: Seed) -> list[tuple[float, float]]:
+        boot = resampling.bootstrap(
+            self.design,
+            self.fit,
+            self._origin,
+            n=n,
+            statistic=icc_r2.share_quantities(self.design, self.fit),
+            kind="parametric",
+            groups=None,
+            seed=seed,
+            ci="percentile",
+            progress=True,
+            control=self.control,
+        )
+        return boot.interval(level)
 
     def variance_decomposition(self) -> NativeFrame:
         """Variance by level: ``source variance percent percent_random``.
@@ -175,3 +218,9 @@ class Variances(Inference):
         1  Lsize   1.0   1          1.0
         """
         return vif.table(self.design, self.fit, self._origin)
+
+
+def _check_bootstrap(caller: str, interval: str, known: Sequence[str]) -> None:
+    if interval not in known:
+        listed = " and ".join(map(repr, known))
+        raise MixwellError(f"{caller}(interval={interval!r}) does not exist; there is {listed}.")
