@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import click
 
 from benchmarks.cases import CASES
 from benchmarks.peers import PEERS
+from benchmarks.results import Run
 from benchmarks.run import machine, measure
-from benchmarks.table import record, text
+from benchmarks.table import text
 
 
 def choose(asked: str | None, known: tuple[str, ...], what: str) -> tuple[str, ...]:
@@ -36,23 +36,22 @@ def choose(asked: str | None, known: tuple[str, ...], what: str) -> tuple[str, .
 def main(
     cases: str | None, peers: str | None, repeats: int | None, limit: float | None, path: Path | None
 ) -> None:
-    """Compare mixwell with its peers: time, memory, and the criterion each reached."""
+    """Compare mixwell with its peers: time, memory, and the answers each came to."""
     names = choose(cases, tuple(case.name for case in CASES), "case")
     chosen = choose(peers, PEERS, "peer")
-    versions: dict[str, str] = {}
-    found = []
+    run = Run(machine(), {}, [])
     for case in CASES:
         if case.name not in names:
             continue
         asked = replace(case, repeats=repeats or case.repeats, limit=limit or case.limit)
-        found.append(measure(asked, chosen, versions))
+        run.cases.append(measure(asked, chosen, run.versions))
         if path is not None:  # after every case, so that an interruption loses one at most
-            path.write_text(json.dumps(record(found, machine(), versions), indent=1) + "\n", encoding="utf-8")
-    here = machine()
+            run.write(path)
+    here = run.machine
     click.echo(f"{here['processor']}, {here['cores']} cores, {here['threads']} threads per peer")
-    click.echo(", ".join(f"{name} {version}" for name, version in sorted(versions.items())))
+    click.echo(", ".join(f"{name} {version}" for name, version in sorted(run.versions.items())))
     click.echo()
-    click.echo(text(found))
+    click.echo(text(run.cases))
 
 
 if __name__ == "__main__":

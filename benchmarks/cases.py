@@ -1,8 +1,51 @@
-"""What is measured: a model, its data, and the operation that is timed."""
+"""What is measured: models, their data, what is done with them, and what must be shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.operations import FIT, OPERATIONS, PROCESS, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Faster:
+    """mixwell takes at most a ``times``-th of the time of ``peer``."""
+
+    peer: str
+    times: float
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """mixwell takes at most ``seconds`` for the whole operation, all draws together."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOfFit:
+    """mixwell takes at most ``share`` of the time of the fit the operation starts from."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeakFrames:
+    """The memory mixwell needs at its highest is at most ``times`` the size of the data."""
+
+    times: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeakDense:
+    """The memory mixwell needs is at most ``share`` of a dense Z, rows x levels: none is formed."""
+
+    share: float
+
+
+Bound = Within | ShareOfFit | PeakFrames | PeakDense
+Target = Faster | Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +61,19 @@ class Case:
     response, fixed, random
         The parts of the formula; ``random`` is a tuple of (columns, factor), as in ``(columns | factor)``.
     operation
-        "fit": the call from frame to fitted model, in a warm process. "process": a new process that imports,
-        reads the data, fits and prints the summary. Any other name is looked up in the peers' ``OPERATIONS``;
-        peers that lack it are skipped.
+        A key of :data:`benchmarks.operations.OPERATIONS`. Peers that lack it are skipped, and said.
+    about
+        The factor whose levels are left out, or whose means are compared.
+    draws
+        Peer -> repetitions of the operation's unit in one run. Slow peers get fewer.
     reml
         REML or ML.
     repeats
         Timed runs of each peer.
     limit
         Seconds a peer may spend on the case in all. A run still going by then is stopped.
+    must_show
+        What mixwell has to reach in this case.
     """
 
     name: str
@@ -34,32 +81,133 @@ class Case:
     response: str
     fixed: str
     random: tuple[tuple[str, str], ...]
-    operation: str = "fit"
+    operation: str = FIT
+    about: str = ""
+    draws: Mapping[str, int] = field(default_factory=dict)
     reml: bool = True
     repeats: int = 30
     limit: float = 300.0
+    must_show: tuple[Target, ...] = ()
 
     @property
     def formula(self) -> str:
         bars = (f"({columns} | {factor})" for columns, factor in self.random)
         return f"{self.response} ~ {' + '.join((self.fixed, *bars))}"
 
+    @property
+    def definition(self) -> Operation:
+        return OPERATIONS[self.operation]
 
-SLEEPSTUDY = (("Days", "Subject"),)
+    def draws_of(self, peer: str) -> int:
+        return self.draws.get(peer, 1)
+
+
+SLEEPSTUDY = ("sleepstudy", "Reaction", "Days", (("Days", "Subject"),))
+SLOPES = ("y", "x + z", (("x", "g"),))
 INTERCEPTS = (("1", "s"), ("1", "d"))
-MAXIMAL = (("a * b", "subj"), ("a * b", "item"))
+MAXIMAL = ("rt", "a * b", (("a * b", "subj"), ("a * b", "item")))
+MAXIMAL_SHOWS = (Faster("R", 100), Faster("mixedlm", 50))
+CROSSED = ("y", "x", (("1", "user"), ("1", "item")))
+LITTERS = ("ratpups", "weight", "Treatment * sex + Lsize", (("1", "Litter"),))
 
-CASES = (
-    Case("sleepstudy", "sleepstudy", "Reaction", "Days", SLEEPSTUDY),
-    Case("penicillin", "penicillin", "diameter", "1", (("1", "plate"), ("1", "sample"))),
-    Case("process", "sleepstudy", "Reaction", "Days", SLEEPSTUDY, operation="process", repeats=5),
-    Case("chem97", "chem97", "score", "gcsecnt", (("gcsecnt", "school"), ("1", "lea")), repeats=7),
-    Case("insteval", "insteval", "y", "service", INTERCEPTS, repeats=5),
-    Case("insteval-dept", "insteval", "y", "service", (*INTERCEPTS, ("1", "dept:service")), repeats=5),
-    Case("maximal", "maximal", "rt", "a * b", MAXIMAL, repeats=3),
-    Case("maximal-singular", "maximal_singular", "rt", "a * b", MAXIMAL, repeats=3),
-    Case("million-slopes", "million_slopes", "y", "x + z", (("x", "g"),), repeats=3),
-    Case("million-crossed", "million_crossed", "y", "x", (("1", "user"), ("1", "item")), repeats=3),
+FITS = (
+    Case("sleepstudy", *SLEEPSTUDY, must_show=(Faster("R", 5), Faster("mixedlm", 1))),
+    Case(
+        "penicillin",
+        *("penicillin", "diameter", "1", (("1", "plate"), ("1", "sample"))),
+        must_show=(Faster("R", 5), Faster("mixedlm", 1)),
+    ),
+    Case("process", *SLEEPSTUDY, operation=PROCESS, repeats=5, must_show=(Faster("mixedlm", 1),)),
+    Case(
+        "chem97",
+        *("chem97", "score", "gcsecnt", (("gcsecnt", "school"), ("1", "lea"))),
+        repeats=7,
+        must_show=(Faster("R", 10), Faster("mixedlm", 3)),
+    ),
+    Case(
+        "insteval",
+        *("insteval", "y", "service", INTERCEPTS),
+        repeats=5,
+        must_show=(Faster("R", 8), Faster("mixedlm", 4), Faster("gpboost", 3)),
+    ),
+    Case(
+        "insteval-dept",
+        *("insteval", "y", "service", (*INTERCEPTS, ("1", "dept:service"))),
+        repeats=5,
+        must_show=(Faster("R", 8), Faster("mixedlm", 4), Faster("gpboost", 8)),
+    ),
+    Case("maximal", "maximal", *MAXIMAL, repeats=3, must_show=MAXIMAL_SHOWS),
+    Case("maximal-singular", "maximal_singular", *MAXIMAL, repeats=3, must_show=MAXIMAL_SHOWS),
+    Case(
+        "million-slopes",
+        "million_slopes",
+        *SLOPES,
+        repeats=3,
+        must_show=(Faster("R", 30), Faster("mixedlm", 3), PeakFrames(3)),
+    ),
+    Case(
+        "million-crossed",
+        "million_crossed",
+        *CROSSED,
+        repeats=3,
+        must_show=(Faster("R", 4), Faster("mixedlm", 4), Faster("gpboost", 1)),
+    ),
 )
+
+AFTER_THE_FIT = (
+    Case("summary", "million_slopes", *SLOPES, operation="summary", repeats=3, must_show=(ShareOfFit(0.5),)),
+    Case(
+        "kenward-roger",
+        *("factorial", "y", "a * b * c", (("1", "s"),)),
+        operation="kenward-roger",
+        repeats=5,
+        limit=120.0,
+        must_show=(Within(1.0), PeakDense(0.5)),
+    ),
+    Case(
+        "kenward-roger-crossed",
+        "crossed",
+        *CROSSED,
+        operation="kenward-roger",
+        repeats=5,
+        limit=400.0,
+        must_show=(Within(1.0), PeakDense(0.5)),
+    ),
+    Case(
+        "kenward-roger-small",
+        "crossed_small",
+        *CROSSED,
+        operation="kenward-roger",
+        repeats=5,
+    ),
+    Case(
+        "bootstrap",
+        *SLEEPSTUDY,
+        operation="bootstrap",
+        draws={"mixwell": 10_000, "R": 100, "mixedlm": 100, "statsmodels": 100},
+        repeats=3,
+        must_show=(Faster("mixedlm", 20), Faster("R", 100), Within(1.25)),
+    ),
+    Case("profile", *SLEEPSTUDY, operation="profile", repeats=7, must_show=(Faster("R", 20),)),
+    Case(
+        "emmeans",
+        *LITTERS,
+        operation="emmeans",
+        about="Treatment",
+        repeats=10,
+        must_show=(Faster("R", 10),),
+    ),
+    Case(
+        "influence",
+        *SLEEPSTUDY,
+        operation="influence",
+        about="Subject",
+        repeats=7,
+        must_show=(Faster("R", 50),),
+    ),
+    Case("check", "slopes", *SLOPES, operation="check", repeats=3, must_show=(Within(5.0),)),
+)
+
+CASES = FITS + AFTER_THE_FIT
 
 WARM_UP = Case("warm-up", "", "y", "x", (("1", "g"),))

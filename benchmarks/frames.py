@@ -52,25 +52,38 @@ def maximal(*, sd_interaction: float) -> pd.DataFrame:
     )
 
 
-def million_slopes() -> pd.DataFrame:
-    """1,000,000 rows, 100,000 groups of about ten rows, in no order; group labels are integers."""
+def slopes(*, rows: int, n_groups: int) -> pd.DataFrame:
+    """Groups in no order, an intercept and a slope of x in each; group labels are integers."""
     rng = np.random.default_rng(21)
-    n, n_groups = 1_000_000, 100_000
-    group = rng.integers(0, n_groups, n)
-    x, z = rng.standard_normal((2, n))
+    group = rng.integers(0, n_groups, rows)
+    x, z = rng.standard_normal((2, rows))
     effects = correlated(rng, n_groups, (0.8, 0.5), 0.3)
-    y = 1.0 + 0.5 * x - 0.3 * z + effects[group, 0] + effects[group, 1] * x + rng.standard_normal(n)
+    y = 1.0 + 0.5 * x - 0.3 * z + effects[group, 0] + effects[group, 1] * x + rng.standard_normal(rows)
     return pd.DataFrame({"y": y, "x": x, "z": z, "g": group})
 
 
-def million_crossed() -> pd.DataFrame:
-    """1,000,000 rows, 50,000 users x 5,000 items at random; labels are integers."""
+def factorial() -> pd.DataFrame:
+    """50,000 rows, 500 subjects of about a hundred; factors a, b, c of 2, 3, 2 levels, assigned at random."""
+    rng = np.random.default_rng(24)
+    n, n_subjects = 50_000, 500
+    subject = rng.integers(0, n_subjects, n)
+    a, b, c = (rng.integers(0, levels, n) for levels in (2, 3, 2))
+    of_subjects = 0.3 * rng.standard_normal(n_subjects)
+    y = 0.05 * a - 0.03 * b + 0.02 * a * c + of_subjects[subject] + rng.standard_normal(n)
+    factors = {
+        name: pd.Categorical([f"{name}{code + 1}" for code in codes])
+        for name, codes in (("a", a), ("b", b), ("c", c))
+    }
+    return pd.DataFrame({"y": y, **factors, "s": subject})
+
+
+def crossed(*, rows: int, n_users: int, n_items: int) -> pd.DataFrame:
+    """Users and items that meet at random; labels are integers."""
     rng = np.random.default_rng(22)
-    n, n_users, n_items = 1_000_000, 50_000, 5_000
-    user, item = rng.integers(0, n_users, n), rng.integers(0, n_items, n)
-    x = rng.standard_normal(n)
+    user, item = rng.integers(0, n_users, rows), rng.integers(0, n_items, rows)
+    x = rng.standard_normal(rows)
     of_users, of_items = 0.7 * rng.standard_normal(n_users), 0.4 * rng.standard_normal(n_items)
-    y = 3.0 + 0.2 * x + of_users[user] + of_items[item] + rng.standard_normal(n)
+    y = 3.0 + 0.2 * x + of_users[user] + of_items[item] + rng.standard_normal(rows)
     return pd.DataFrame({"y": y, "x": x, "user": user, "item": item})
 
 
@@ -81,6 +94,11 @@ FRAMES: dict[str, Callable[[], pd.DataFrame]] = {
     "insteval": datasets.load_insteval,
     "maximal": partial(maximal, sd_interaction=35.0),
     "maximal_singular": partial(maximal, sd_interaction=0.0),
-    "million_slopes": million_slopes,
-    "million_crossed": million_crossed,
+    "ratpups": datasets.load_ratpups,
+    "slopes": partial(slopes, rows=100_000, n_groups=1_000),
+    "factorial": factorial,
+    "crossed": partial(crossed, rows=10_000, n_users=100, n_items=150),
+    "crossed_small": partial(crossed, rows=600, n_users=20, n_items=30),
+    "million_slopes": partial(slopes, rows=1_000_000, n_groups=100_000),
+    "million_crossed": partial(crossed, rows=1_000_000, n_users=50_000, n_items=5_000),
 }

@@ -34,7 +34,21 @@ THREAD_LIMITS = {
 
 
 class PeerError(Exception):
-    """A peer that cannot do the case, failed, or ran out of time; the message says which."""
+    """A peer that cannot do the case or failed; the message says why."""
+
+
+class OverLimitError(PeerError):
+    """A peer that did not end in time.
+
+    Attributes
+    ----------
+    limit
+        Seconds it was given.
+    """
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"stopped after {limit:g} s")
+        self.limit = limit
 
 
 def environment() -> dict[str, str]:
@@ -94,13 +108,21 @@ class Worker:
     ------
     PeerError
         From ``__init__`` and ``ask``.
+
+    Attributes
+    ----------
+    versions
+        Package -> version.
+    package
+        What the operation is done with: the peer itself, or one of R's packages.
     """
 
     def __init__(self, peer: str, case: Case, directory: Path, limit: float) -> None:
         scale = "reml" if case.reml else "ml"
-        if peer == "lme4":
-            script = str(ROOT / "peers" / "lme4.R")
-            command = ["Rscript", script, str(directory), case.formula, scale, case.operation]
+        if peer == "R":
+            script = str(ROOT / "peers" / "R.R")
+            asked = [case.formula, scale, case.operation, case.about, str(case.draws_of(peer))]
+            command = ["Rscript", script, str(directory), *asked]
         else:
             python = [sys.executable, "-W", "ignore", "-m", "benchmarks.worker"]
             command = [*python, peer, case.name, scale, str(directory / "frame.pkl")]
@@ -122,10 +144,12 @@ class Worker:
         threading.Thread(target=self._listen, daemon=True).start()
         self.memory = Memory(self.process.pid)
         try:
-            self.versions = {k: v for k, v in self._answer(limit).items() if k != "ready"}
+            ready = self._answer(limit)
         except PeerError:
             self.stop()
             raise
+        self.versions: dict[str, str] = ready["versions"]
+        self.package: str = ready.get("package", peer)
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -138,7 +162,7 @@ class Worker:
         try:
             line = self.answers.get(timeout=limit)
         except queue.Empty:
-            raise PeerError(f"over {limit:g} s") from None
+            raise OverLimitError(limit) from None
         if line is None:
             self.errors.seek(0)
             said = self.errors.read().strip().splitlines()
@@ -150,9 +174,13 @@ class Worker:
         return reply
 
     def ask(self, command: str, limit: float) -> dict[str, Any]:
+        """What the peer answers to one of the commands of :mod:`benchmarks.worker`."""
         assert self.process.stdin is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(command + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended: what it said last is read below
         return self._answer(limit)
 
     def stop(self) -> None:
@@ -176,11 +204,11 @@ def new_process(peer: str, case: Case, directory: Path, limit: float) -> tuple[f
     PeerError
         Where there is no script, or it fails or does not end.
     """
-    suffix = "R" if peer == "lme4" else "py"
-    script = ROOT / "process" / f"{case.data}_{peer}.{suffix}"
+    suffix = "R" if peer == "R" else "py"
+    script = ROOT / "scripts" / f"{case.data}_{peer}.{suffix}"
     if not script.exists():
         raise PeerError(f"no script for {case.data}")
-    program = "Rscript" if peer == "lme4" else sys.executable
+    program = "Rscript" if peer == "R" else sys.executable
     start = time.perf_counter()
     try:
         done = subprocess.run(
@@ -194,7 +222,7 @@ def new_process(peer: str, case: Case, directory: Path, limit: float) -> tuple[f
     except FileNotFoundError as error:
         raise PeerError("not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise PeerError(f"over {limit:g} s") from error
+        raise OverLimitError(limit) from error
     except subprocess.CalledProcessError as error:
         said = str(error.stderr).strip().splitlines()
         raise PeerError(said[-1] if said else "failed without a word") from error

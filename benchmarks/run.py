@@ -4,69 +4,27 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.cases import Case
 from benchmarks.frames import FRAMES
-from benchmarks.process import THREADS, PeerError, Worker, new_process, write_frame
+from benchmarks.operations import FIT, PROCESS
+from benchmarks.process import THREADS, OverLimitError, PeerError, Worker, new_process, write_frame
+from benchmarks.results import CaseResult, Result, difference
 
 WARM = 1.0
-"""A first fit shorter than this many seconds is not counted: it warms the caches."""
+"""A first run shorter than this many seconds is not counted: it loads modules and warms the caches."""
 
 START_LIMIT = 120.0
-"""Seconds for a worker to load the frame and warm up, and for its criterion to be evaluated."""
-
-
-@dataclass(slots=True)
-class Result:
-    """One peer on one case.
-
-    Attributes
-    ----------
-    peer
-        Its name.
-    seconds
-        Every counted run.
-    peak_mb
-        Highest resident memory during the first fit, less that with the frame loaded; None if unknown.
-    criterion, reml
-        What the fit ended at, on lme4's scale.
-    above_best
-        How far above the lowest of the same scale.
-    note
-        Why it was skipped or stopped, or what it said.
-    """
-
-    peer: str
-    seconds: list[float] = field(default_factory=list)
-    peak_mb: float | None = None
-    criterion: float | None = None
-    reml: bool = True
-    above_best: float | None = None
-    note: str = ""
-
-    @property
-    def median(self) -> float | None:
-        return statistics.median(self.seconds) if self.seconds else None
-
-
-@dataclass(slots=True)
-class CaseResult:
-    """One case: its size, each peer's result, and the ML optimum where needed (see :func:`best_ml`)."""
-
-    case: Case
-    rows: int
-    frame_mb: float
-    results: list[Result]
-    best_ml: float | None = None
+"""Seconds for a worker to load the frame and warm up, and for its answers to be collected."""
 
 
 def machine() -> dict[str, str | int]:
@@ -92,62 +50,88 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def first_fit(worker: Worker, result: Result, limit: float) -> float:
-    """Run once with memory watched, then ask for the criterion; the seconds it took."""
-    before = worker.memory.start()
-    seconds = float(worker.ask("run", limit)["seconds"])
-    peak = worker.memory.peak()
-    if before is not None and peak is not None:
-        result.peak_mb = peak - before
-    if seconds >= WARM:
-        result.seconds.append(seconds)
-    reached = worker.ask("criterion", START_LIMIT)
-    result.criterion, result.reml, result.note = reached["criterion"], reached["reml"], reached["note"]
-    return seconds
+class Turn:
+    """One peer on one case: its worker, the seconds it has used, and the result being collected."""
+
+    def __init__(self, worker: Worker, case: Case, result: Result) -> None:
+        self.worker, self.case, self.result = worker, case, result
+        self.spent = self.longest = 0.0
+        self.peak_mb: float | None = None
+
+    def run(self) -> tuple[float, float]:
+        """Run once, memory watched: seconds of the fit it starts from, if it starts from one, and its own."""
+        on_a_fit = self.case.operation != FIT
+        fit_seconds = float(self.worker.ask("fit", self.case.limit)["seconds"]) if on_a_fit else 0.0
+        before = self.worker.memory.start()
+        seconds = float(self.worker.ask("run", self.case.limit)["seconds"])
+        peak = self.worker.memory.peak()
+        if before is not None and peak is not None:
+            self.peak_mb = peak - before
+        self.spent += fit_seconds + seconds
+        self.longest = max(self.longest, fit_seconds + seconds)
+        return fit_seconds, seconds
+
+    def count(self, fit_seconds: float, seconds: float) -> None:
+        self.result.seconds.append(seconds)
+        if self.case.operation != FIT:
+            self.result.fit_seconds.append(fit_seconds)
+
+    def first(self) -> None:
+        """Run with memory watched, once warm, and collect the answers."""
+        took = self.run()
+        if took[1] < WARM:
+            took = self.run()
+        self.count(*took)
+        self.result.peak_mb = self.peak_mb
+        reply = self.worker.ask("answers", START_LIMIT)
+        self.result.criterion = reply.get("criterion")
+        self.result.reml = reply.get("reml", self.result.reml)
+        self.result.note = reply.get("note", "")
+        self.result.answers = {
+            name: np.atleast_1d(values).tolist() for name, values in reply.get("answers", {}).items()
+        }
+        say(f"  {self.result.peer}: {took[1]:.3g} s")
+
+    def again(self) -> None:
+        self.count(*self.run())
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its runs, or another as long as its longest would exceed the limit."""
+        return len(self.result.seconds) >= self.case.repeats or self.spent + self.longest > self.case.limit
 
 
-def take_turns(case: Case, workers: dict[str, Worker], results: dict[str, Result]) -> None:
-    """First a fit of each peer alone; then rounds, A B C A B C, until each has its runs or spent its time."""
-    spent: dict[str, float] = {}
-    for peer, worker in workers.items():
-        try:
-            spent[peer] = first_fit(worker, results[peer], case.limit)
-            say(f"  {peer}: {spent[peer]:.3g} s")
-        except PeerError as error:
-            worker.stop()  # or a run over its limit would go on beside the next peer's
-            results[peer].note = str(error)
-            say(f"  {peer}: {error}")
-    longest = dict(spent)
-    for _ in range(case.repeats):
-        for peer in list(longest):
-            result = results[peer]
-            if len(result.seconds) >= case.repeats or spent[peer] + longest[peer] > case.limit:
-                del longest[peer]
-                continue
+def note_failure(result: Result, error: PeerError) -> None:
+    if isinstance(error, OverLimitError):
+        result.stopped_after = error.limit
+    result.note = str(error)
+    say(f"  {result.peer}: {error}")
+
+
+def take_turns(turns: list[Turn]) -> None:
+    """First a run of each peer alone; then rounds, A B C A B C, until each has its runs or spent its time."""
+    step = Turn.first
+    while turns:
+        going = []
+        for turn in turns:
             try:
-                seconds = float(workers[peer].ask("run", case.limit)["seconds"])
+                step(turn)
             except PeerError as error:
-                workers[peer].stop()
-                result.note = str(error)
-                del longest[peer]
-                continue
-            result.seconds.append(seconds)
-            spent[peer] += seconds
-            longest[peer] = max(longest[peer], seconds)
+                turn.worker.stop()  # or a run over its limit would go on beside the next peer's
+                note_failure(turn.result, error)
+            else:
+                going.append(turn)
+        turns = [turn for turn in going if not turn.done]
+        step = Turn.again
 
 
-def take_turns_in_new_processes(case: Case, results: dict[str, Result], directory: Path) -> None:
-    failed = set()
+def take_turns_in_new_processes(case: Case, results: list[Result], directory: Path) -> None:
     for _ in range(case.repeats):
-        for peer, result in results.items():
-            if peer in failed:
-                continue
+        for result in [r for r in results if not r.note]:
             try:
-                seconds, result.criterion = new_process(peer, case, directory, case.limit)
+                seconds, result.criterion = new_process(result.peer, case, directory, case.limit)
             except PeerError as error:
-                result.note = str(error)
-                failed.add(peer)
-                say(f"  {peer}: {error}")
+                note_failure(result, error)
             else:
                 result.seconds.append(seconds)
 
@@ -161,48 +145,46 @@ def best_ml(case: Case, results: Iterable[Result], directory: Path) -> float | N
     try:
         with Worker(fastest.peer, replace(case, reml=False), directory, START_LIMIT) as worker:
             worker.ask("run", case.limit)
-            return float(worker.ask("criterion", START_LIMIT)["criterion"])
+            return float(worker.ask("answers", START_LIMIT)["criterion"])
     except PeerError:
         return None
 
 
-def compare_criteria(found: CaseResult, directory: Path) -> None:
-    reached = [r for r in found.results if r.criterion is not None]
-    if found.case.reml and any(not r.reml for r in reached):
-        found.best_ml = best_ml(found.case, reached, directory)
-    for result in reached:
-        same = [r.criterion for r in reached if r.reml == result.reml and r.criterion is not None]
-        if not result.reml and found.best_ml is not None:
-            same.append(found.best_ml)
-        if result.criterion is not None and len(same) > 1:
-            result.above_best = result.criterion - min(same)
+def n_levels(frame: pd.DataFrame, case: Case) -> int:
+    """Levels of all grouping factors together."""
+    return sum(frame.groupby(factor.split(":"), observed=True).ngroups for _, factor in case.random)
 
 
 def measure(case: Case, peers: Iterable[str], versions: dict[str, str]) -> CaseResult:
     """Measure one case for all peers; ``versions`` collects what the workers report."""
-    say(f"{case.name}: {case.formula}")
+    say(f"{case.name}: {case.operation} of {case.formula}")
     frame: pd.DataFrame = FRAMES[case.data]()
     size = float(frame.memory_usage(index=False, deep=True).sum()) / 1e6
-    results = {peer: Result(peer, reml=case.reml) for peer in peers}
-    found = CaseResult(case, len(frame), size, list(results.values()))
+    results = [Result(peer, peer, case.draws_of(peer), reml=case.reml) for peer in peers]
+    found = CaseResult(case, len(frame), n_levels(frame, case), size, results)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         directory = Path(folder)
-        if case.operation == "process":
+        if case.operation == PROCESS:
             frame.to_csv(directory / "frame.csv", index=False)
             take_turns_in_new_processes(case, results, directory)
-        else:
-            write_frame(frame, directory)
-            del frame
-            workers: dict[str, Worker] = {}
-            for peer, result in results.items():
-                try:
-                    worker = stack.enter_context(Worker(peer, case, directory, START_LIMIT))
-                except PeerError as error:
-                    result.note = str(error)
-                    say(f"  {peer}: {error}")
-                else:
-                    workers[peer] = worker
-                    versions.update(worker.versions)
-            take_turns(case, workers, results)
-        compare_criteria(found, directory)
+            return found
+        write_frame(frame, directory)
+        del frame
+        turns = []
+        for result in results:
+            try:
+                worker = stack.enter_context(Worker(result.peer, case, directory, START_LIMIT))
+            except PeerError as error:
+                note_failure(result, error)
+            else:
+                turns.append(Turn(worker, case, result))
+                versions.update(worker.versions)
+                result.package = worker.package
+        take_turns(turns)
+        if case.operation == FIT and case.reml and any(not r.reml for r in results):
+            found.best_ml = best_ml(case, results, directory)
+    for result in results:
+        apart = difference(found, result.peer)
+        if apart is not None and not apart.agrees:
+            say(f"  {result.peer} disagrees: {apart.quantity} by {apart.value:.1e}")
     return found

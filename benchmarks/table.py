@@ -1,10 +1,12 @@
-"""Results as aligned text and as JSON."""
+"""Results as aligned text: a line per peer, then what must be shown."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from benchmarks.run import CaseResult, Result
+from benchmarks.results import CaseResult, Result, difference, ratio
+from benchmarks.verdicts import verdicts
+from benchmarks.words import ENGLISH, closeness, duration, megabytes, name_of, time_of, times, value_of
 
 HEAD = (
     "case",
@@ -14,102 +16,73 @@ HEAD = (
     "min",
     "max",
     "ratio",
+    "the fit",
     "peak MB",
     "x frame",
-    "criterion",
-    "above best",
+    "answer",
+    "off by",
+    "note",
 )
-REFERENCE = "mixwell"
-
-
-def duration(seconds: float | None) -> str:
-    """Three digits, with the unit: 3.47 ms, 12.3 s."""
-    if seconds is None:
-        return "-"
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
-
-
-def ratio(result: Result, found: CaseResult) -> float | None:
-    """The peer's median time over mixwell's."""
-    base = next((r.median for r in found.results if r.peer == REFERENCE), None)
-    return None if base is None or result.median is None else result.median / base
+LEFT = {"case", "peer", "answer", "off by", "note", "must show"}
 
 
 def row(result: Result, found: CaseResult) -> tuple[str, ...]:
-    times = ratio(result, found)
-    criterion = "-" if result.criterion is None else f"{result.criterion:.4f}"
-    peak = result.peak_mb
+    draws, peak = result.draws, result.peak_mb
     return (
         found.case.name,
-        result.peer,
+        name_of(result),
         str(len(result.seconds)) if result.seconds else "-",
-        duration(result.median),
-        duration(min(result.seconds, default=None)),
-        duration(max(result.seconds, default=None)),
-        "-" if times is None else f"{times:.3g}",
-        "-" if peak is None else f"{peak:.1f}",
-        "-" if peak is None else f"{peak / found.frame_mb:.1f}",
-        criterion if result.reml or result.criterion is None else f"{criterion} (ML)",
-        "-" if result.above_best is None else f"{result.above_best:.1e}",
+        time_of(result),
+        duration(min(result.seconds) / draws if result.seconds else None),
+        duration(max(result.seconds) / draws if result.seconds else None),
+        times(ratio(found, result.peer)),
+        duration(result.median_fit),
+        megabytes(peak),
+        megabytes(None if peak is None else peak / found.frame_mb),
+        *answer(result, found),
+        note(result),
     )
 
 
-def text(found: list[CaseResult]) -> str:
-    """One aligned table; a line between cases; notes after the last column."""
-    rows = [(row(result, case), result.note) for case in found for result in case.results]
-    widths = [max(len(cells[j]) for cells in (HEAD, *(cells for cells, _ in rows))) for j in range(len(HEAD))]
+def answer(result: Result, found: CaseResult) -> tuple[str, str]:
+    """A fit's criterion and how far it is above the best; else how far the answers are from mixwell's."""
+    if result.criterion is None:
+        return "-", closeness(difference(found, result.peer))
+    above = found.above_best(result)
+    scale = "" if result.reml else " (ML)"
+    return f"{result.criterion:.4f}{scale}", "-" if above is None else f"{above:.1e}"
 
-    def line(cells: tuple[str, ...], note: str) -> str:
-        aligned = (
-            c.ljust(w) if j < 2 else c.rjust(w) for j, (c, w) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join((*aligned, note)).rstrip()
 
-    lines = [line(HEAD, "note"), "-" * (sum(widths) + 2 * len(widths))]
-    previous = rows[0][0][0] if rows else ""
-    for cells, note in rows:
-        if cells[0] != previous:
+def note(result: Result) -> str:
+    """What it said, and how many draws a run had."""
+    return "; ".join(filter(None, (f"{result.draws} draws a run" if result.draws > 1 else "", result.note)))
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text; a blank line where the first cell changes."""
+    widths = [max(len(cells[j]) for cells in (head, *rows)) for j in range(len(head))]
+
+    def line(cells: Iterable[str]) -> str:
+        return "  ".join(
+            cell.ljust(width) if name in LEFT else cell.rjust(width)
+            for cell, width, name in zip(cells, widths, head, strict=True)
+        ).rstrip()
+
+    lines = [line(head), "-" * len(line(head))]
+    for before, cells in zip((rows[0], *rows) if rows else (), rows, strict=False):
+        if cells[0] != before[0]:
             lines.append("")
-            previous = cells[0]
-        lines.append(line(cells, note))
+        lines.append(line(cells))
     return "\n".join(lines)
 
 
-def record(found: list[CaseResult], machine: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
-    """Everything measured, for JSON."""
-    return {
-        "machine": machine,
-        "versions": dict(sorted(versions.items())),
-        "cases": [
-            {
-                "name": case.case.name,
-                "formula": case.case.formula,
-                "operation": case.case.operation,
-                "reml": case.case.reml,
-                "rows": case.rows,
-                "frame_mb": case.frame_mb,
-                "best_ml": case.best_ml,
-                "results": [
-                    {
-                        "peer": result.peer,
-                        "median": result.median,
-                        "min": min(result.seconds, default=None),
-                        "max": max(result.seconds, default=None),
-                        "runs": len(result.seconds),
-                        "seconds": result.seconds,
-                        "ratio_to_mixwell": ratio(result, case),
-                        "peak_mb": result.peak_mb,
-                        "peak_over_frame": None if result.peak_mb is None else result.peak_mb / case.frame_mb,
-                        "criterion": result.criterion,
-                        "criterion_is_reml": result.reml,
-                        "above_best": result.above_best,
-                        "note": result.note,
-                    }
-                    for result in case.results
-                ],
-            }
-            for case in found
-        ],
-    }
+def text(found: Sequence[CaseResult]) -> str:
+    """All results, then a verdict for each target."""
+    results = aligned(HEAD, [row(result, case) for case in found for result in case.results])
+    judged = [
+        (case.case.name, ENGLISH.target(v.target), value_of(v), ENGLISH.verdict(v))
+        for case in found
+        for v in verdicts(case)
+    ]
+    targets = aligned(("case", "must show", "measured", "verdict"), judged)
+    return f"{results}\n\n{targets}"

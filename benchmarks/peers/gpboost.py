@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import Case
 from benchmarks.criterion import ml_criterion
-from benchmarks.peers import Reached
+from benchmarks.peers import After, Reached
 
 PACKAGES = ("gpboost",)
 
@@ -64,8 +64,8 @@ def fit(frame: pd.DataFrame, case: Case) -> Callable[[], gpb.GPModel]:
     return call
 
 
-def reached(result: gpb.GPModel, frame: pd.DataFrame, case: Case) -> Reached:
-    residual, *variances = np.asarray(result.get_cov_pars(), dtype=np.float64).ravel()
+def reached(fitted: gpb.GPModel, frame: pd.DataFrame, case: Case) -> Reached:
+    residual, *variances = np.asarray(fitted.get_cov_pars(), dtype=np.float64).ravel()
     exact = ml_criterion(
         frame[case.response].to_numpy(np.float64),
         fixed_columns(frame, case),
@@ -75,4 +75,4 @@ def reached(result: gpb.GPModel, frame: pd.DataFrame, case: Case) -> Reached:
     return Reached(exact, False)
 
 
-OPERATIONS = {"fit": fit}
+AFTER: dict[str, After] = {}
