@@ -44,10 +44,9 @@ def time_cell(found: CaseResult, peer: str) -> str:
     result = found.of(peer)
     if result is None or (result.per_draw is None and result.stopped_after is None):
         return ""
-    if peer == REFERENCE:
-        return time_of(result)
-    done_with = "" if result.package in (peer, "lme4") else f"{result.package} "
-    return f"{done_with}{time_of(result)} ({times(ratio(found, peer))})"
+    done_with = "" if result.package in (peer, "lme4", "") else f"{result.package} "
+    compared = None if peer == REFERENCE else ratio(found, peer)
+    return f"{done_with}{time_of(result)}{f' ({times(compared)})' if compared else ''}"
 
 
 def times_table(found: list[CaseResult], words: Words) -> str:

@@ -20,7 +20,7 @@ from benchmarks.operations import FIT, PROCESS
 from benchmarks.process import THREADS, OverLimitError, PeerError, Worker, new_process, write_frame
 from benchmarks.results import CaseResult, Result, difference
 
-WARM = 1.0
+WARM = 5.0
 """A first run shorter than this many seconds is not counted: it loads modules and warms the caches."""
 
 START_LIMIT = 120.0

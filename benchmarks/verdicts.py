@@ -20,7 +20,7 @@ class Verdict:
     value
         What was measured, in the target's own unit; None where something was not measured.
     at_least
-        The value is a lower bound, of a peer that was stopped.
+        The value is a lower bound: a run was stopped.
     met
         None where the measurement does not decide it.
     """
@@ -45,7 +45,12 @@ def judge(target: Target, found: CaseResult) -> Verdict:
     if isinstance(target, Faster):
         return judge_ratio(target, found)
     ours = found.of(REFERENCE)
-    value = None if ours is None else measured(target, found, ours)
+    if ours is None:
+        return Verdict(target, None)
+    if isinstance(target, Within) and ours.stopped_after is not None:
+        met = None if ours.stopped_after < target.seconds else False
+        return Verdict(target, ours.stopped_after, at_least=True, met=met)
+    value = measured(target, found, ours)
     return Verdict(target, value, met=None if value is None else value <= allowed(target))
 
 

@@ -142,7 +142,7 @@ def value_of(verdict: Verdict) -> str:
     if verdict.value is None:
         return "-"
     if isinstance(verdict.target, Within):
-        return duration(verdict.value)
+        return f"{'> ' if verdict.at_least else ''}{duration(verdict.value)}"
     if isinstance(verdict.target, Faster):
         return times(Ratio(verdict.value, verdict.at_least))
     return plain(verdict.value)

@@ -135,7 +135,7 @@ small <- data.frame(y = rnorm(40), x = rnorm(40), g = factor(rep(1:8, 5)))
 invisible(lmer(y ~ x + (1 | g), small))
 invisible(gc())
 versions <- lapply(setNames(nm = c(used, "Matrix")), function(package) as.character(packageVersion(package)))
-versions <- c(list(R = as.character(getRversion())), versions, list(BLAS = basename(extSoftVersion()[["BLAS"]])))
+versions <- c(list(R = as.character(getRversion())), versions, list("BLAS of R" = basename(extSoftVersion()[["BLAS"]])))
 answer(ready = TRUE, versions = versions, package = operation$package)
 
 fitted <- NULL

@@ -108,6 +108,9 @@ def test_verdict_on_time_is_of_all_draws_together() -> None:
     assert judge(Within(1.1), case).met is True
     assert judge(Within(1.0), case).met is False
     assert judge(Within(1.0), found(Result("mixwell", note="failed"))).met is None
+    assert judge(Within(1.0), found(Result("R", seconds=[1.0]))).met is None
+    assert judge(Within(9.0), found(Result("mixwell", stopped_after=9.0))).met is False
+    assert judge(Within(9.0), found(Result("mixwell", stopped_after=8.0))).met is None
 
 
 def test_verdict_on_the_share_of_the_fit() -> None:

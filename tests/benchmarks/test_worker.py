@@ -122,28 +122,28 @@ def turns_of(log: list[str], repeats: int, limit: float, **seconds: tuple[float,
 
 def test_peers_take_turns_and_a_short_first_run_is_not_counted() -> None:
     log: list[str] = []
-    turns = turns_of(log, 3, 100.0, a=(0.9, 0.1, 0.2, 0.3), b=(2.0, 3.0, 4.0))
+    turns = turns_of(log, 3, 100.0, a=(0.9, 0.1, 0.2, 0.3), b=(6.0, 7.0, 8.0))
     take_turns(list(turns))
     assert "".join(log) == "aab" + "ab" + "ab"
-    assert [turn.result.seconds for turn in turns] == [[0.1, 0.2, 0.3], [2.0, 3.0, 4.0]]
+    assert [turn.result.seconds for turn in turns] == [[0.1, 0.2, 0.3], [6.0, 7.0, 8.0]]
     assert turns[0].result.peak_mb == 2.5
 
 
 def test_a_peer_stops_before_its_time_is_over() -> None:
     log: list[str] = []
-    (turn,) = turns_of(log, 9, 10.0, a=(4.0, 3.0, 3.0))
+    (turn,) = turns_of(log, 9, 20.0, a=(8.0, 6.0, 6.0))
     take_turns([turn])
-    assert turn.result.seconds == [4.0, 3.0]  # a third of up to 4 s would end after 10 s
+    assert turn.result.seconds == [8.0, 6.0]  # a third of up to 8 s would end after 20 s
     assert turn.result.stopped_after is None
 
 
 def test_a_peer_that_does_not_end_is_stopped_and_the_others_go_on() -> None:
     log: list[str] = []
-    turns = turns_of(log, 2, 50.0, a=(), b=(2.0, 2.0))
+    turns = turns_of(log, 2, 50.0, a=(), b=(6.0, 7.0))
     take_turns(list(turns))
     assert turns[0].worker.stopped
     assert (turns[0].result.stopped_after, turns[0].result.note) == (50.0, "stopped after 50 s")
-    assert turns[1].result.seconds == [2.0, 2.0]
+    assert turns[1].result.seconds == [6.0, 7.0]
 
 
 @pytest.mark.parametrize("name", ["kenward-roger-small", "profile", "emmeans", "influence"])
