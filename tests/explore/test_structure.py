@@ -80,6 +80,74 @@ def test_labels_that_restart_are_nested_implicitly() -> None:
     assert found.suggestions[0].formula == "y ~ 1 + (1 | a/b)"
 
 
+def restarting_at_every_level(seed: int = 1) -> pd.DataFrame:
+    """Schools numbered from 1 in each district, students from 1 in each school, four visits each."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (district, school, student, visit)
+        for district in range(1, 9)
+        for school in range(1, int(rng.integers(3, 7)))
+        for student in range(1, int(rng.integers(4, 12)))
+        for visit in range(4)
+    ]
+    frame = pd.DataFrame(rows, columns=["district", "school", "student", "visit"])
+    frame["size"] = frame["district"] * 10.0 + frame["school"] + frame["school"] ** 2 % 3
+    return frame.assign(score=rng.normal(size=len(frame)))
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_labels_that_restart_at_every_level_are_one_chain(lost: int) -> None:
+    frame = restarting_at_every_level()
+    students = len(frame) // 4
+    # A student who left no rows breaks the count of one school among many.
+    gone = (frame["district"] == 3) & (frame["school"] == 2) & (frame["student"] == 2)
+    frame = frame[~gone] if lost else frame
+    found = mw.structure(frame, ["district", "school", "student"], response="score", time="visit")
+    assert found.factors["factor"].tolist() == ["district", "district:school", "district:school:student"]
+    assert found.factors["nested_in"].tolist() == ["", "district", "district:school"]
+    assert found.factors["levels"].tolist()[-1] == students - lost
+    assert found.relations["relation"].tolist() == ["nested"] * 3
+    assert len(found.duplicates) == 0
+    formulas = [suggestion.formula for suggestion in found.suggestions]
+    assert formulas[:2] == [
+        "score ~ 1 + (1 | district/school/student)",
+        "score ~ visit + (visit | district:school:student) + (1 | district) + (1 | district:school)",
+    ]
+    counting = "each" if not lost else "nearly every"
+    assert any(f"student counts from 1 in {counting} district:school" in s for s in found.findings)
+    # The same model as with labels that are used once only.
+    unique = frame.assign(
+        school=frame["district"] * 100 + frame["school"],
+        student=frame["district"] * 10_000 + frame["school"] * 100 + frame["student"],
+    )
+    explicit = mw.structure(unique, ["district", "school", "student"], response="score")
+    assert not explicit.reused
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", mw.MixwellWarning)
+        criteria = [
+            mw.lmer(formula, data).criterion
+            for formula, data in [(formulas[0], frame), (explicit.suggestions[0].formula, unique)]
+        ]
+        np.testing.assert_allclose(*criteria, atol=1e-8)
+        assert all(mw.lmer(formula, frame).nobs == len(frame) for formula in formulas)
+
+
+def test_factors_with_few_levels_are_offered_as_fixed_effects() -> None:
+    found = mw.structure(mw.datasets.load_machines(), ["Worker", "Machine"], response="score")
+    assert "score ~ 1 + Machine + (1 | Worker)" in [s.formula for s in found.suggestions]
+    numbered = mw.datasets.load_machines().assign(Machine=lambda d: d["Machine"].cat.codes)
+    found = mw.structure(numbered, ["Worker", "Machine"], response="score")
+    fixed = "score ~ 1 + factor(Machine) + (1 | Worker)"
+    assert fixed in [suggestion.formula for suggestion in found.suggestions]
+    # Three means, not a straight line through the machines' numbers.
+    assert len(mw.lmer(fixed, numbered).params) == 3
+
+
+def test_slopes_are_suggested_by_the_finest_factor_with_levels_enough() -> None:
+    found = mw.structure(mw.datasets.load_oats(), ["Block", "Variety"], response="yield")
+    assert found.suggestions[-1].formula == "yield ~ nitro + (nitro | Block) + (1 | Variety)"
+
+
 def test_numbers_are_counted_as_numbers() -> None:
     pairs = [("A", str(i)) for i in range(1, 12)] + [("B", str(i)) for i in range(1, 4)]
     found = mw.structure(layout(pairs, 2), ["a", "b"])
@@ -211,7 +279,9 @@ def test_duplicated_time_points() -> None:
     assert found.duplicates.to_numpy().tolist() == [["a", "2", 2]]
     assert any("1 combination of g and t has several rows, such as a at 2" in s for s in found.findings)
     dated = frame.assign(t=pd.to_datetime("2024-01-01") + pd.to_timedelta(frame["t"], unit="D"))
-    assert mw.structure(dated, "g", time="t").duplicates["rows"].tolist() == [2]
+    found = mw.structure(dated, "g", time="t")
+    assert found.duplicates.to_numpy().tolist() == [["a", "2024-01-03", 2]]
+    assert not any("Not examined" in sentence for sentence in found.findings)
     # The same label in another school is another child.
     schools = pd.DataFrame(
         {"s": list("AAAA" + 10 * "B"), "c": list("11221122334455"), "t": [1, 2] * 7, "y": np.arange(14.0)}
@@ -324,6 +394,10 @@ def test_crossed_factors_are_a_table_of_counts() -> None:
         ({"factors": "Litter", "response": "Litter"}, "is a factor, and response"),
         ({"factors": "Litter", "covariates": ["lsize"]}, "did you mean 'Lsize'"),
         ({"factors": "Litter", "time": "day"}, "no column 'day'"),
+        ({"factors": 3}, "factors is 3; give names of columns"),
+        ({"factors": [3]}, "no column 3 in the data"),
+        ({"factors": "Litter", "covariates": "lsize"}, "did you mean 'Lsize'"),
+        ({"factors": "Litter", "covariates": ["sex", "sex"]}, "covariates names 'sex' twice"),
     ],
 )
 def test_refusals(arguments: dict[str, object], message: str) -> None:

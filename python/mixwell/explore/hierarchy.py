@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, Factor, Numbers, as_factor
+from mixwell.data.columns import Factor
+from mixwell.report.text import display_width, pad, shorten, wrap
 
 IntArray = NDArray[np.int64]
 
 RelationKind = Literal["nested", "identical", "crossed", "partly crossed"]
-Slope = Literal["yes", "weak", "no"]
 
 # Examples of offending values that are kept.
 _EXAMPLES = 5
-# A slope that only so few groups, or so small a part of them, tell about is called weak.
-_FEW_GROUPS = 5
-_SMALL_PART = 0.1
-# Labels that count from the first on to different ends may be crossed, with gaps, if more combinations occur.
-_MOSTLY_CROSSED = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,50 +56,22 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
-    """Inner labels used again under several outer levels for what may be different things.
+class Level:
+    """A factor in the picture of the hierarchy.
 
     Attributes
     ----------
-    outer, inner
-        Indices of the factors.
-    reused
-        Number of inner labels under several outer levels.
-    evidence
-        What says that they are different things, one reason each; empty if they may as well be crossed.
-    """
-
-    outer: int
-    inner: int
-    reused: int
-    evidence: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Variation:
-    """Whether a covariate varies within the levels of a factor.
-
-    Attributes
-    ----------
-    covariate
-        Its name.
     factor
-        Index of the factor.
-    levels, varies_in
-        Levels of the factor where the covariate is known, and in how many it has several values.
-    within_share
-        Sum of squares within levels over the total; None for categories and constants.
-    slope, reason
-        Whether its slope by level can be estimated beside an intercept, and why not.
+        The factor; combinations where labels are reused under an outer level.
+    parent
+        Index, among the levels of the picture, of the finest factor it is nested in; -1 at the top.
+    rows
+        Length q: rows of each level.
     """
 
-    covariate: str
-    factor: int
-    levels: int
-    varies_in: int
-    within_share: float | None
-    slope: Slope
-    reason: str
+    factor: Factor
+    parent: int
+    rows: IntArray
 
 
 def combinations_of(a: Factor, b: Factor) -> tuple[IntArray, IntArray, IntArray]:
@@ -162,104 +130,6 @@ def _enumerated(texts: Sequence[str]) -> str:
     return f"{shown} ..." if len(texts) > 3 else shown
 
 
-def reuse(factors: Sequence[Factor], outer: int, inner: int, others: Sequence[Column]) -> Reuse | None:
-    """Whether labels of ``inner`` may stand for different things under several levels of ``outer``.
-
-    None if nothing says so: neither a sign, nor labels that are the same first few in each outer level.
-    ``others`` are the remaining columns of the data. Three signs say that equal labels are different things:
-    labels that count from the first on within each outer level, to different ends; a column that has one
-    value per combination of the two; a column constant within the combinations, but not within either factor.
-    Signs count only where most combinations have several rows; the first, where a quarter of them is empty.
-    """
-    a, b = factors[outer], factors[inner]
-    outer_codes, inner_codes, rows = combinations_of(a, b)
-    parents = np.bincount(inner_codes, minlength=len(b.levels))
-    reused = int((parents > 1).sum())
-    if not reused or (np.bincount(outer_codes, minlength=len(a.levels)) <= 1).all():
-        return None
-    evidence: list[str] = []
-    counts = np.bincount(outer_codes, minlength=len(a.levels))
-    counts = counts[counts > 0]
-    rank = _numeric_rank(b)
-    highest = np.zeros(len(a.levels), dtype=np.int64)
-    np.maximum.at(highest, outer_codes, rank[inner_codes])
-    restarts = (highest[np.unique(outer_codes)] + 1 == counts).all()
-    repeated = 2 * int((rows > 1).sum()) >= len(rows)
-    gaps = len(rows) <= _MOSTLY_CROSSED * len(a.levels) * len(b.levels)
-    if restarts and repeated and gaps:
-        evidence.append(f"{b.name} counts from {b.levels[rank == 0][0]} in each {a.name}, to different ends")
-    known = (a.codes >= 0) & (b.codes >= 0)
-    both = a.codes.astype(np.int64) * len(b.levels) + b.codes
-    for column in others if repeated else ():
-        c = as_factor(column)
-        use = known & (c.codes >= 0)
-        q = len(c.levels)
-        per_pair = len(np.unique(both[use] * q + c.codes[use]))
-        if per_pair != len(np.unique(both[use])):
-            continue
-        if q == per_pair and q > max(len(a.levels), len(b.levels)):
-            evidence.append(f"{c.name} has one value per combination of {a.name} and {b.name}")
-        elif len(np.unique(a.codes[use].astype(np.int64) * q + c.codes[use])) > len(a.levels) and len(
-            np.unique(b.codes[use].astype(np.int64) * q + c.codes[use])
-        ) > len(b.levels):
-            evidence.append(
-                f"{c.name} is constant within combinations of {a.name} and {b.name}, within neither"
-            )
-    if not evidence and not (restarts and repeated):
-        return None
-    return Reuse(outer, inner, reused, tuple(evidence))
-
-
-def _numeric_rank(factor: Factor) -> IntArray:
-    """Rank of each level, by number where all labels are numbers."""
-    try:
-        order = np.argsort(factor.levels.astype(float), kind="stable")
-    except ValueError:
-        order = np.arange(len(factor.levels))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank
-
-
-def variation(column: Column, factor: Factor, index: int) -> Variation:
-    """Whether a covariate varies within the levels of a factor, and a slope by level could be estimated.
-
-    Beside an intercept a number takes 2 effects per level, categories one per category. As for fitting, the
-    effects must be fewer than the rows; and some level must hold more rows than its own values use up.
-    """
-    values = as_factor(column)
-    use = (values.codes >= 0) & (factor.codes >= 0)
-    groups, group = np.unique(factor.codes[use], return_inverse=True)
-    n, q, kinds = int(use.sum()), len(groups), len(values.levels)
-    keys = np.unique(group.astype(np.int64) * max(kinds, 1) + values.codes[use])
-    distinct = np.bincount(keys // max(kinds, 1), minlength=q)
-    varies = int((distinct > 1).sum())
-    numeric = isinstance(column, Numbers)
-    k = min(2, kinds) if numeric else kinds
-    spare = int((np.bincount(group, minlength=q) - np.minimum(distinct, k)).sum())
-    slope: Slope = "yes"
-    reason = ""
-    if kinds < 2:
-        slope, reason = "no", "constant in all rows"
-    elif not varies:
-        slope, reason = "no", f"constant within every {factor.name}"
-    elif q * k >= n:
-        slope, reason = "no", f"{q * k} effects ({q} levels x {k}) for {n} rows"
-    elif spare <= 0:
-        slope, reason = "no", f"no {factor.name} has more rows than a line of its own takes up"
-    elif varies < max(_FEW_GROUPS, _SMALL_PART * q) and varies < q:
-        slope, reason = "weak", f"varies in only {varies} of {q} levels"
-    share = _within_share(column, use, group, q) if isinstance(column, Numbers) and kinds > 1 else None
-    return Variation(column.name, index, q, varies, share, slope, reason)
-
-
-def _within_share(column: Numbers, use: NDArray[np.bool_], group: NDArray[np.intp], q: int) -> float:
-    x = column.floats()[use]
-    x = x - x.mean()
-    means = np.bincount(group, weights=x, minlength=q) / np.bincount(group, minlength=q)
-    return float(((x - means[group]) ** 2).sum() / (x @ x))
-
-
 def combined(outer: Factor, inner: Factor) -> Factor:
     """The combinations of two factors as one, ``outer:inner``."""
     known = (outer.codes >= 0) & (inner.codes >= 0)
@@ -277,5 +147,76 @@ def combined(outer: Factor, inner: Factor) -> Factor:
 def parent_codes(inner: Factor, outer: Factor) -> IntArray:
     """The outer code of each inner level that occurs with one, inner levels in order."""
     known = (inner.codes >= 0) & (outer.codes >= 0)
-    _, first = np.unique(inner.codes[known], return_index=True)
-    return outer.codes[known][first].astype(np.int64)
+    parents = np.full(len(inner.levels), -1, dtype=np.int64)
+    parents[inner.codes[known]] = outer.codes[known]
+    return parents[parents >= 0]
+
+
+def level_rows(factor: Factor) -> IntArray:
+    """Rows of each level."""
+    known = factor.codes[factor.codes >= 0]
+    return np.bincount(known, minlength=len(factor.levels)).astype(np.int64)
+
+
+def forest(units: Sequence[Factor]) -> tuple[Level, ...]:
+    """The factors as a forest, those with fewer levels first: outer before inner."""
+    order = sorted(range(len(units)), key=lambda i: len(units[i].levels))
+    levels: list[Level] = []
+    for place, index in enumerate(order):
+        parent = -1
+        for other in range(place):
+            pair = relation(units, order[other], index)
+            if pair.kind in ("nested", "identical") and pair.outer == order[other]:
+                parent = other
+        levels.append(Level(units[index], parent, level_rows(units[index])))
+    return tuple(levels)
+
+
+def tree(hierarchy: Sequence[Level], n_rows: int) -> list[str]:
+    """Lines of the forest; below, the rows, or how the trees cross."""
+    tops = [i for i, level in enumerate(hierarchy) if level.parent < 0]
+    names: list[str] = []
+    notes: list[str] = []
+
+    def add(index: int, lead: str, stem: str) -> None:
+        level = hierarchy[index]
+        names.append(lead + stem + level.factor.name)
+        children = [i for i, other in enumerate(hierarchy) if other.parent == index]
+        note = counted(len(level.factor.levels), "level")
+        if level.parent >= 0:
+            parent = hierarchy[level.parent].factor
+            counts = np.bincount(parent_codes(level.factor, parent), minlength=len(parent.levels))
+            note += f", {_range(counts)} per {parent.name}"
+        notes.append(f"{note}, {_range(level.rows)} row{'' if level.rows.max() == 1 else 's'} each")
+        deeper = lead + {"": "", "└─ ": "   ", "├─ ": "│  "}[stem]
+        for child in children:
+            add(child, deeper, "└─ " if child == children[-1] else "├─ ")
+        if not children and len(tops) == 1:
+            names.append(deeper + "└─ rows")
+            notes.append(str(n_rows))
+
+    for top in tops:
+        add(top, "", "")
+    for a, b in combinations(tops, 2):
+        first, second = hierarchy[a].factor, hierarchy[b].factor
+        _, _, rows = combinations_of(first, second)
+        possible = len(first.levels) * len(second.levels)
+        names.append(f"{first.name} × {second.name}")
+        each = f"{_range(rows)} row{'' if rows.max() == 1 else 's'} each"
+        notes.append(f"{len(rows)} of {possible} combinations, {each}")
+    names = [shorten(name, 38) for name in names]
+    width = max(map(display_width, names)) + 4
+    lines = []
+    for name, note in zip(names, notes, strict=True):
+        lines += wrap(pad(name, width) + note, indent=" " * width)
+    return lines
+
+
+def counted(count: int, noun: str) -> str:
+    """``"1 row"``, ``"3 rows"``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _range(counts: IntArray) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"

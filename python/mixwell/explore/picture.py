@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,10 +10,7 @@ from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from mixwell.data.columns import Factor
-from mixwell.explore.hierarchy import combinations_of
-
-if TYPE_CHECKING:
-    from mixwell.explore.structure import Level
+from mixwell.explore.hierarchy import Level, combinations_of
 
 FloatArray = NDArray[np.float64]
 
