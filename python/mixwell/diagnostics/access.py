@@ -55,7 +55,8 @@ class Diagnostics:
     def white(self, form: WhiteForm | None = None) -> DiagnosticTest:
         """Residual variance against the predictors, their squares and products.
 
-        ``form="fitted"`` takes the fitted values and their squares instead.
+        ``form="mean"`` takes the population means and their squares instead, ``form="fitted"`` the fitted
+        values and theirs.
         """
         return variance.white(self.design, self.fit, form=form)
 

@@ -12,7 +12,7 @@ from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.design.subset import subset
 from mixwell.diagnostics import distribution, influence
-from mixwell.diagnostics.checks import Remedies
+from mixwell.diagnostics.remedies import Remedies
 from mixwell.diagnostics.robust import robust_covariance
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError
 from mixwell.fit import quantities

@@ -162,7 +162,10 @@ def _caveat(found: Autocorrelation, order: str | None) -> str:
     text = "" if order else "Rows are taken in the order of the data, which must be that of time. "
     if found.kind not in {"whitened", "normalized"}:
         text += "These residuals are correlated within groups even if the model is true. "
-    return text + "Unequal distances in time are not taken into account."
+    return text + (
+        "Unequal distances in time are not taken into account; with few rows per level the random effects "
+        "absorb correlation, and the test rejects too rarely."
+    )
 
 
 def ljung_box(found: Autocorrelation, *, order: str | None = None) -> DiagnosticTest:

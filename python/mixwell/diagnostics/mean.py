@@ -242,6 +242,9 @@ class OmittedSlope:
         The column, the variable of the formula that it is made of, and the factor.
     sd
         Standard deviation of the slope in the model that has it.
+    inflation
+        By how much the slope adds to the variance of the predictor's effect, as a share of it without: for a
+        level of average size, n_i var(slope) var(x within levels) / sigma^2.
     test
         The likelihood ratio, with the p-value of the boundary.
     """
@@ -250,6 +253,7 @@ class OmittedSlope:
     variable: str
     group: str
     sd: float
+    inflation: float
     test: DiagnosticTest
 
 
@@ -317,7 +321,10 @@ def omitted_slope(design: Design, fit: Fit, term: int, column: int) -> OmittedSl
         f"p is that of the boundary: a mixture of chi-squares with {df - 1} and {df} degrees of freedom.",
     )
     variable = next(fixed.variables[0] for fixed in design.fixed_terms if column in fixed.columns)
-    return OmittedSlope(name, variable, group, sd, test)
+    grouping = design.factors[old.factor]
+    within = float(np.mean((x - group_means(x, grouping.codes, grouping.n_levels)) ** 2))
+    inflation = design.n_obs / grouping.n_levels * within * (sd / found.sigma) ** 2
+    return OmittedSlope(name, variable, group, sd, inflation, test)
 
 
 def omitted_slopes(design: Design, fit: Fit) -> tuple[OmittedSlope, ...]:

@@ -1,10 +1,13 @@
-"""What every test of an assumption returns."""
+"""What every test of an assumption returns, and what a check makes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mixwell.report.text import number, wrap
+
+Verdict = Literal["fine", "look", "violated"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,6 +58,38 @@ class DiagnosticTest:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One assumption.
+
+    Attributes
+    ----------
+    assumption
+        ``"normal residuals"``.
+    test
+        How it was looked at.
+    verdict
+        ``"fine"``; ``"look"``: worth a look; ``"violated"``.
+    evidence
+        The numbers.
+    meaning
+        What they say, and what to keep in mind.
+    remedy
+        A call that helps or shows more, to be run with ``fit``, ``mw`` and ``data`` (the data of the fit);
+        empty where all is fine.
+    panel
+        The panel of the figure of checks that shows it; empty if none does.
+    """
+
+    assumption: str
+    test: str
+    verdict: Verdict
+    evidence: str
+    meaning: str
+    remedy: str
+    panel: str = ""
 
 
 def p_text(p: float) -> str:

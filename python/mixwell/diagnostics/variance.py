@@ -19,9 +19,9 @@ from mixwell.fit.record import Fit
 from mixwell.inference.contrast import f_upper
 
 FloatArray = NDArray[np.float64]
-WhiteForm = Literal["full", "fitted"]
+WhiteForm = Literal["full", "mean", "fitted"]
 
-# More regressors than this, and White's test takes the fitted values and their squares instead.
+# More regressors than this, and White's test takes the population means and their squares instead.
 WHITE_MOST = 60
 _ALIASED = 1e-7
 _CAVEAT = (
@@ -60,14 +60,16 @@ def independent_columns(columns: FloatArray) -> FloatArray:
     return np.column_stack([np.ones(len(columns)), columns[:, kept]])
 
 
-def _lm(name: str, about: str, residuals: FloatArray, regressors: FloatArray) -> DiagnosticTest:
+def _lm(
+    name: str, about: str, residuals: FloatArray, regressors: FloatArray, caveat: str = _CAVEAT
+) -> DiagnosticTest:
     design = independent_columns(regressors)
     df = design.shape[1] - 1
     if df == 0:
-        raise ModelError(f"{name} needs a predictor: the fixed part is constant. Use levene() by group.")
+        raise ModelError(f"{name} needs a predictor: the fixed part is constant; levene() compares groups.")
     if df >= len(residuals) - 1:
         raise ModelError(
-            f"{name} has {df} regressors for {len(residuals)} rows; use white(form='fitted') with two."
+            f"{name} has {df} regressors for {len(residuals)} rows; use white(form='mean') with two."
         )
     # Standardized regressors span the same space and keep the auxiliary regression well conditioned.
     spread = design[:, 1:] - design[:, 1:].mean(axis=0)
@@ -80,7 +82,7 @@ def _lm(name: str, about: str, residuals: FloatArray, regressors: FloatArray) ->
         else f"No sign that the residual variance changes with {about}."
     )
     return DiagnosticTest(
-        name, "squared residuals", "LM", float(statistic), (float(df),), p, len(residuals), meaning, _CAVEAT
+        name, "squared residuals", "LM", float(statistic), (float(df),), p, len(residuals), meaning, caveat
     )
 
 
@@ -104,20 +106,53 @@ def white(design: Design, fit: Fit, *, form: WhiteForm | None = None) -> Diagnos
     Parameters
     ----------
     form
-        ``"full"``; ``"fitted"`` regresses on the fitted values and their squares, two regressors however
-        large the model is (Wooldridge 2013, section 8.3). None takes the full form up to 60 regressors.
+        ``"full"``; ``"mean"`` regresses on the population means X beta and their squares, two regressors
+        however large the model is (Wooldridge 2013, section 8.3); ``"fitted"`` on the fitted values and their
+        squares. None takes the full form up to 60 regressors, else the means.
     """
-    residuals = quantities.pearson_residuals(design, fit)
-    x = fixed_columns(design, fit)
-    x = x[:, np.ptp(x, axis=0) > 0]
-    p = x.shape[1]
-    chosen = form or ("full" if 0 < white_terms(p) <= min(WHITE_MOST, design.n_obs // 3) else "fitted")
+    chosen = _form(design, fit, form)
+    about = {"full": "the predictors", "mean": "the population means", "fitted": "the fitted values"}[chosen]
+    caveat = _CAVEAT
     if chosen == "fitted":
-        fitted = fit.fitted
-        return _lm("White's test", "the fitted values", residuals, np.column_stack([fitted, fitted**2]))
-    products = [x[:, i] * x[:, j] for i in range(p) for j in range(i, p)]
-    columns = np.column_stack([x, *products]) if p else x
-    return _lm("White's test", "the predictors", residuals, columns)
+        caveat += (
+            " Fitted values hold random effects estimated from the same rows: with few rows per level the "
+            "test rejects too often."
+        )
+    residuals = quantities.pearson_residuals(design, fit)
+    return _lm("White's test", about, residuals, regressors(design, fit, form), caveat)
+
+
+def _form(design: Design, fit: Fit, form: WhiteForm | None) -> WhiteForm:
+    if form is not None:
+        return form
+    p = predictors(design, fit).shape[1]
+    return "full" if 0 < white_terms(p) <= min(WHITE_MOST, design.n_obs // 3) else "mean"
+
+
+def predictors(design: Design, fit: Fit) -> FloatArray:
+    """The estimable columns of X that vary."""
+    x = fixed_columns(design, fit)
+    return x[:, np.ptp(x, axis=0) > 0]
+
+
+def regressors(design: Design, fit: Fit, form: WhiteForm | None = None) -> FloatArray:
+    """What White's test regresses on, aliased columns among it."""
+    chosen = _form(design, fit, form)
+    if chosen != "full":
+        values = fit.fitted if chosen == "fitted" else quantities.linear_predictor(design, fit)
+        return np.column_stack([values, values**2])
+    x = predictors(design, fit)
+    p = x.shape[1]
+    return np.column_stack([x, *(x[:, i] * x[:, j] for i in range(p) for j in range(i, p))])
+
+
+def spread_ratio(design: Design, fit: Fit, columns: FloatArray) -> float:
+    """Residual variance where the regressors make it largest over where they make it smallest, by thirds."""
+    squares = quantities.pearson_residuals(design, fit) ** 2
+    q = np.linalg.qr(independent_columns(columns))[0]
+    order = np.argsort(q @ (q.T @ squares), kind="stable")
+    third = max(len(squares) // 3, 1)
+    return float(squares[order[-third:]].mean() / max(squares[order[:third]].mean(), 1e-300))
 
 
 def grouping(design: Design, by: str) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
@@ -175,7 +210,10 @@ def levene(design: Design, fit: Fit, by: str) -> DiagnosticTest:
         else f"No sign that the residual variance differs between levels of {by}."
     )
     left_out = int(len(levels) - used.sum())
-    caveat = "Residuals within a group are less variable the more its random effects fit."
+    caveat = (
+        "Residuals within a group are less variable the more its random effects fit; with few rows per level "
+        "the test rejects too rarely."
+    )
     if left_out:
         caveat += f" Levels with fewer than 3 rows are left out ({left_out})."
     return DiagnosticTest(

@@ -13,8 +13,9 @@ from mixwell.data.instants import Instants
 from mixwell.explore.coded import coded
 from mixwell.explore.hierarchy import Relation, counted, level_rows
 from mixwell.explore.implicit import Nesting, Reuse
-from mixwell.explore.suggest import FEW_LEVELS, one_each, path, quote
+from mixwell.explore.suggest import FEW_LEVELS, one_each, path
 from mixwell.explore.variation import Variation
+from mixwell.formula.tokens import quoted
 
 _MOST_LISTED = 12
 _MOST_SENTENCES = 5
@@ -123,11 +124,11 @@ def _relation_sentence(units: Sequence[Factor], found: Relation) -> str:
 
 def _reuse_sentence(groups: Sequence[Factor], nesting: Nesting, again: Reuse) -> str:
     outer, inner = nesting.units[again.outer].name, groups[again.inner].name
-    nested = f"(1 | {path(nesting, groups, again.outer)}/{quote(inner)})"
+    nested = f"(1 | {path(nesting, groups, again.outer)}/{quoted(inner)})"
     if again.evidence:
         return (
             f"Labels of {inner} are reused under several levels of {outer}, for different things: "
-            f"{'; '.join(again.evidence)}. Write {nested}; (1 | {quote(inner)}) would take equal labels for "
+            f"{'; '.join(again.evidence)}. Write {nested}; (1 | {quoted(inner)}) would take equal labels for "
             "one thing."
         )
     return (

@@ -10,6 +10,7 @@ from mixwell.explore.coded import Coded
 from mixwell.explore.hierarchy import Relation
 from mixwell.explore.implicit import Nesting
 from mixwell.explore.variation import Variation
+from mixwell.formula.tokens import quoted
 
 # A variance of fewer levels than this is hardly estimated.
 FEW_LEVELS = 5
@@ -35,12 +36,6 @@ class Clock:
     dates: bool
 
 
-def quote(name: str) -> str:
-    """A column's name as a formula spells it."""
-    plain = name.replace(".", "_").isidentifier() and not name.startswith(".")
-    return name if plain else f"`{name}`"
-
-
 def one_each(factor: Factor) -> bool:
     """Whether every row has a level of its own."""
     return len(factor.levels) == int((factor.codes >= 0).sum())
@@ -48,7 +43,7 @@ def one_each(factor: Factor) -> bool:
 
 def path(nesting: Nesting, factors: Sequence[Factor], index: int, between: str = "/") -> str:
     """A factor as a bar spells it, ``a/b`` or ``a:b`` where it is read within others."""
-    return between.join(quote(factors[part].name) for part in nesting.parts[index])
+    return between.join(quoted(factors[part].name) for part in nesting.parts[index])
 
 
 class _Terms:
@@ -99,13 +94,13 @@ def suggestions(
     ]
     if not usable:
         return []
-    y = quote(response)
+    y = quoted(response)
     terms = _Terms(factors, nesting, usable)
     found = [_plainest(y, factors, nesting, terms), *_other_readings(y, factors, nesting, terms)]
     found += _few_levels_fixed(y, nesting, terms, numeric)
     by = {(v.covariate, v.factor): v for v in variations}
     if clock is not None and (rates := _allowed(by, clock.name, usable)):
-        t = f"time_since({quote(clock.name)})" if clock.dates else quote(clock.name)
+        t = f"time_since({quoted(clock.name)})" if clock.dates else quoted(clock.name)
         unit = terms.finest(rates)
         reason = f"growth: each {units[unit].name} with a level and a rate of its own"
         found.append(Suggestion(f"{y} ~ {t} + {terms.slope(unit, t)}", reason))
@@ -117,7 +112,7 @@ def suggestions(
         and (allowed := _allowed(by, column.name, usable))
     ]
     for name, unit in slopes[:_MOST_SUGGESTED]:
-        x = quote(name)
+        x = quoted(name)
         reason = f"{name} varies within {units[unit].name}, so its effect may differ between them"
         found.append(Suggestion(f"{y} ~ {x} + {terms.slope(unit, x)}", reason))
     splits = [
@@ -127,7 +122,7 @@ def suggestions(
         and len(nesting.parts[unit]) == 1
     ]
     for name, unit, share in splits[:_MOST_SUGGESTED]:
-        x, g = quote(name), terms.group(unit)
+        x, g = quoted(name), terms.group(unit)
         reason = (
             f"{100 * share:.0f}% of the spread of {name} is within {units[unit].name}; its effects within "
             "and between may differ"
@@ -162,7 +157,7 @@ def _other_readings(y: str, factors: Sequence[Factor], nesting: Nesting, terms: 
     for again in nesting.reused:
         if again.evidence or again.inner not in terms.usable:
             continue
-        nested = f"{path(nesting, factors, again.outer)}/{quote(factors[again.inner].name)}"
+        nested = f"{path(nesting, factors, again.outer)}/{quoted(factors[again.inner].name)}"
         inner, outer = factors[again.inner].name, nesting.units[again.outer].name
         reason = f"only if equal labels of {inner} under several levels of {outer} are different things"
         found.append(Suggestion(f"{y} ~ 1 + (1 | {nested})", reason))
@@ -177,6 +172,6 @@ def _few_levels_fixed(y: str, nesting: Nesting, terms: _Terms, numeric: Collecti
         return []
     names = [terms.units[i].name for i in few]
     levels = "few levels" if len(few) > 1 else f"only {len(terms.units[few[0]].levels)} levels"
-    spelled = [f"factor({quote(name)})" if name in numeric else quote(name) for name in names]
+    spelled = [f"factor({quoted(name)})" if name in numeric else quoted(name) for name in names]
     formula = f"{y} ~ 1 + {' + '.join(spelled)} + {rest}"
     return [Suggestion(formula, f"{' and '.join(names)} with {levels} as fixed effect{'s' * (len(few) > 1)}")]

@@ -153,3 +153,13 @@ def is_operator(token: Token, *values: str) -> bool:
 def source(formula: str, tokens: tuple[Token, ...]) -> str:
     """The text these tokens were read from, white space tidied."""
     return " ".join(formula[tokens[0].start : tokens[-1].stop].split()) if tokens else ""
+
+
+def quoted(name: str) -> str:
+    """A column's name as a formula spells it: in backticks where it is more than a word.
+
+    >>> quoted("age.years"), quoted("age at entry")
+    ('age.years', '`age at entry`')
+    """
+    plain = name.replace(".", "_").isidentifier() and not name.startswith(".")
+    return name if plain else f"`{name}`"

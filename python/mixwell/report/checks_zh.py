@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mixwell.diagnostics.checks import Check
+from mixwell.diagnostics.record import Check
 
 # Patterns of whole texts; groups are names and numbers, which stay. The first that matches is taken.
 _WHOLE: Mapping[str, str] = {

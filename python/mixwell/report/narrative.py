@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mixwell.data.columns import Column, Factor, Logicals
 from mixwell.data.instants import Instants
 from mixwell.design.record import Design, GroupingFactor, RandomTerm, Recipe
-from mixwell.diagnostics.checks import Check, Checks
+from mixwell.diagnostics.checks import Checks
+from mixwell.diagnostics.record import Check
 from mixwell.errors import MixwellError
 from mixwell.explore.hierarchy import relation
 from mixwell.fit import quantities

@@ -1,0 +1,328 @@
+"""One function per assumption: a test, how large the deviation is, a verdict, a remedy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixwell.data.output import Origin
+from mixwell.design.record import Design
+from mixwell.diagnostics import dependence, distribution, influence, mean, variance
+from mixwell.diagnostics.marginal import independent_blocks
+from mixwell.diagnostics.record import Check, DiagnosticTest, Verdict
+from mixwell.diagnostics.remedies import RESAMPLED, Remedies
+from mixwell.errors import ConvergenceError, MixwellError, ModelError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
+from mixwell.formula.tokens import quoted
+from mixwell.report import convergence
+from mixwell.report.text import number
+
+FloatArray = NDArray[np.float64]
+
+# A p-value below the first is worth a look; below the second, and large enough, the assumption is violated.
+# So about one true model in six has a verdict other than fine somewhere.
+LOOK, VIOLATED = 0.01, 0.001
+# With more rows than this, a significant deviation must also be large enough to matter.
+MANY_ROWS = 500
+# Draws of the simulation.
+DRAWS = 250
+# Multiplications that whitening may take in a check, rows that refits with a slope more may pass over in all,
+# rows x deletions of levels of a crossed factor.
+_WHITEN_WORK = 2e10
+_SLOPE_ROWS = 500_000
+_DELETE_ROWS = 5_000_000
+# Rows x regressors^2 of White's test; random effects of crossed factors beyond the largest, for more refits.
+_WHITE_WORK = 1e7
+_MOST_CROSSED = 500
+
+
+def judge(p: float, n: int, size: float | None = None, small: float = 0.0, large: float = 0.0) -> Verdict:
+    """A verdict from a p-value and, where there are many rows, from how large the deviation is."""
+    if p >= LOOK:
+        return "fine"
+    if size is None:
+        return "violated" if p < VIOLATED else "look"
+    if n > MANY_ROWS and size < small:
+        return "fine"
+    return "violated" if p < VIOLATED and size >= large else "look"
+
+
+def converged(design: Design, fit: Fit) -> Check:
+    """The certificate of the optimum."""
+    good = fit.certificate.converged
+    return Check(
+        "converged",
+        "certificate of the optimum",
+        "fine" if good else "violated",
+        f"criterion within {fit.certificate.gap:.1g} of its minimum" if good else convergence.failure(fit),
+        "The optimum is certified." if good else "The estimates are not those of the lowest criterion.",
+        "" if good else "print(fit.convergence.explain())",
+    )
+
+
+def regular(design: Design, fit: Fit) -> Check:
+    """Covariance matrices of full rank."""
+    phrases = convergence.singular_phrases(design, fit)
+    return Check(
+        "regular covariances",
+        "rank of the random effects' covariances",
+        "look" if phrases else "fine",
+        "; ".join(phrases) if phrases else "every covariance matrix has full rank",
+        "The data do not support all random effects; the fixed effects stand."
+        if phrases
+        else "No variance is zero and no correlation is 1.",
+        "fit.ranova()" if phrases else "",
+    )
+
+
+def enough_groups(design: Design, fit: Fit) -> Check:
+    """Levels to estimate a variance from."""
+    fewest = min(design.factors, key=lambda factor: factor.n_levels)
+    few = fewest.n_levels < 5
+    return Check(
+        "enough groups",
+        "number of levels",
+        "look" if few else "fine",
+        ", ".join(f"{factor.name} {factor.n_levels}" for factor in design.factors),
+        f"A variance from {fewest.n_levels} levels of {fewest.name} is hardly known."
+        if few
+        else "Every factor has at least 5 levels.",
+        ("fit.conf_int(ddf='kenward-roger')" if fit.reml else "fit.conf_int(method='profile')")
+        if few
+        else "",
+    )
+
+
+def _from_test(
+    assumption: str, test: DiagnosticTest, verdict: Verdict, remedy: str, panel: str = "", more: str = ""
+) -> Check:
+    return Check(
+        assumption,
+        test.name,
+        verdict,
+        test.evidence + (f"; {more}" if more else ""),
+        f"{test.meaning} {test.caveat}".strip(),
+        "" if verdict == "fine" else remedy,
+        panel,
+    )
+
+
+def _shape_size(values: FloatArray) -> tuple[float, str]:
+    moments = distribution.shape(values)
+    text = f"skewness {moments.skewness:.2f}, excess kurtosis {moments.kurtosis:.2f}"
+    return max(abs(moments.skewness), abs(moments.kurtosis) / 2), text
+
+
+def normal_residuals(design: Design, fit: Fit, remedies: Remedies) -> Check:
+    """Normality of the conditional residuals; a long right tail asks for the logarithm."""
+    test = distribution.residual_normality(design, fit)
+    residuals = quantities.pearson_residuals(design, fit)
+    size, text = _shape_size(residuals)
+    verdict = judge(test.p_value, test.n, size, 0.3, 1.0)
+    skewed = distribution.shape(residuals).skewness > 1
+    remedy = remedies.logged(RESAMPLED) if skewed else RESAMPLED
+    return _from_test("normal residuals", test, verdict, remedy, "normality", text)
+
+
+def normal_effects(design: Design, fit: Fit) -> list[Check]:
+    """Normality of the conditional modes, one check per random effect."""
+    checks = []
+    tests = distribution.effect_normality(design, fit)
+    found = {test.about: test for test in tests}
+    for i, factor in enumerate(design.factors):
+        for j, name in enumerate(quantities.effect_names(design, i)):
+            test = found.get(f"random effects {name} of {factor.name}")
+            if test is None:
+                continue
+            size, text = _shape_size(fit.modes[i][:, j])
+            verdict = judge(test.p_value, test.n, size, 0.5, 1.0)
+            title = f"normal {name} by {factor.name}"
+            checks.append(_from_test(title, test, verdict, RESAMPLED, "random effects", text))
+    return checks
+
+
+def equal_variance(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> list[Check]:
+    """Residual variance against the predictors, alone and with their squares and products."""
+    remedy = remedies.logged(remedies.robust("fit.plot.scale_location()"))
+    # White's regression is dear with many rows and columns.
+    form: variance.WhiteForm | None = None
+    if design.n_obs * variance.white_terms(len(fit.beta)) ** 2 > _WHITE_WORK:
+        form = "mean"
+        notes.append("White's test was made with the population means and their squares.")
+    columns = variance.predictors(design, fit), variance.regressors(design, fit, form)
+    tests = variance.breusch_pagan(design, fit), variance.white(design, fit, form=form)
+    checks = []
+    for title, test, regressors in zip(
+        ("equal variance", "equal variance (White)"), tests, columns, strict=True
+    ):
+        ratio = variance.spread_ratio(design, fit, regressors)
+        text = f"largest third {ratio:.2g} times the smallest"
+        verdict = judge(test.p_value, test.n, ratio, 1.5, 3.0)
+        checks.append(_from_test(title, test, verdict, remedy, "spread", text))
+    return checks
+
+
+def equal_variance_by_group(design: Design, fit: Fit, name: str, remedies: Remedies) -> Check:
+    """Residual variance by the levels of a factor."""
+    test = variance.levene(design, fit, name)
+    between = test.df[0] * max(test.statistic - 1, 0.0)
+    share = between / (between + test.n)
+    verdict = judge(test.p_value, test.n, share, 0.02, 0.1)
+    text = f"{100 * share:.0f}% of the spread of deviations"
+    remedy = remedies.robust(f"fit.plot.residuals_by_group({name!r})")
+    return _from_test(f"equal variance by {name}", test, verdict, remedy, "groups", text)
+
+
+def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Check:
+    """Autocorrelation within groups, in the order of the rows."""
+    try:
+        found = dependence.autocorrelation(design, fit, most_work=_WHITEN_WORK)
+    except ModelError:
+        raise
+    except MixwellError:
+        notes.append(
+            "Independence in order was looked at in conditional residuals, since whitening the crossed "
+            "design would take too long; they are slightly correlated even if the model is true."
+        )
+        found = dependence.autocorrelation(design, fit, kind="pearson")
+    test = dependence.ljung_box(found)
+    size = float(np.abs(found.values).max())
+    verdict = judge(test.p_value, test.n, size, 0.1, 0.3)
+    remedy = remedies.robust("fit.plot.acf()")
+    return _from_test("independent in order", test, verdict, remedy, "independence")
+
+
+def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
+    """Curvature of the mean."""
+    test = mean.reset(design, fit)
+    explained = test.df[0] * test.statistic
+    size = explained / (explained + min(test.df[1], float(test.n)))
+    verdict = judge(test.p_value, test.n, size, 0.005, 0.05)
+    remedy = "fit.diagnostics.curvature()"
+    if verdict != "fine":
+        bent = sorted(mean.curvature(design, fit), key=lambda one: one.p_value)
+        if bent and bent[0].p_value < LOOK:
+            remedy = remedies.added(f"I({quoted(bent[0].about)}**2)", remedy)
+    return _from_test("linear mean", test, verdict, remedy, "linearity")
+
+
+def same_within_and_between(design: Design, fit: Fit, factor: int, remedies: Remedies) -> Check:
+    """Effects of predictors that vary both within and between the levels of a factor."""
+    test = mean.within_between(design, fit, factor)
+    name = design.factors[factor].name
+    explained = test.df[0] * test.statistic
+    size = explained / (explained + min(test.df[1], float(test.n)))
+    verdict = judge(test.p_value, test.n, size, 0.005, 0.1)
+    remedy = f"fit.diagnostics.within_between({name!r})"
+    remedy = remedies.group_means(factor, list(mean.both_ways(design, fit, factor)), remedy)
+    return _from_test(f"same effects in {name}", test, verdict, remedy)
+
+
+def slopes(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Check:
+    """Random slopes that could be missing, the most needed one."""
+    wanted = mean.candidates(design, fit)
+    if not wanted:
+        raise ModelError("No predictor varies within groups without a random slope.")
+    levels = sorted(factor.n_levels for factor in design.factors)
+    if independent_blocks(design)[0] == 1 and sum(levels[:-1]) > _MOST_CROSSED:
+        raise ModelError(
+            "A slope more for crossed factors with many levels would take long; "
+            "fit.diagnostics.omitted_slopes() tries them."
+        )
+    most = max(1, int(_SLOPE_ROWS // design.n_obs))
+    if len(wanted) > most:
+        notes.append(
+            f"Of {len(wanted)} random slopes that could be missing, {most} were tried; "
+            "fit.diagnostics.omitted_slopes() tries all."
+        )
+    found = []
+    for term, column in wanted[:most]:
+        try:
+            found.append((mean.omitted_slope(design, fit, term, column), term))
+        except (ModelError, ConvergenceError):
+            continue
+    if not found:
+        raise ModelError("No random slope that could be missing can be estimated.")
+    slope, term = min(found, key=lambda pair: pair[0].test.p_value)
+    test = slope.test
+    # The smallest of several p-values: Bonferroni.
+    p = min(1.0, test.p_value * len(found))
+    remedy = remedies.slope(term, slope.variable, "fit.diagnostics.omitted_slopes()")
+    more = f"of {len(found)} slopes the most needed: {test.about}" if len(found) > 1 else test.about
+    verdict = judge(p, test.n, slope.inflation, 0.1, 0.25)
+    return _from_test("no slope missing", test, verdict, remedy, "", more)
+
+
+def no_outliers(design: Design, fit: Fit, at: Origin) -> Check:
+    """Rows too far from their prediction."""
+    found = distribution.row_outliers(design, fit, at)
+    verdict: Verdict = "fine"
+    if found.test.p_value < LOOK:
+        verdict = "violated" if abs(found.test.statistic) > 6 else "look"
+    return _from_test(
+        "no outlying rows", found.test, verdict, "fit.diagnostics.outliers().frame()", "leverage"
+    )
+
+
+def no_outlying_groups(design: Design, fit: Fit, at: Origin, factor: int) -> Check:
+    """Levels whose random effects are too far out."""
+    found = distribution.group_outliers(design, fit, at, factor)
+    name = design.factors[factor].name
+    verdict: Verdict = "fine"
+    if found.test.p_value < LOOK:
+        verdict = "violated" if found.test.p_value < VIOLATED else "look"
+    remedy = f"fit.diagnostics.outlying_groups({name!r}).frame()"
+    return _from_test(f"no outlying {name}", found.test, verdict, remedy, "random effects")
+
+
+def no_influential_group(design: Design, fit: Fit, at: Origin, factor: int, notes: list[str]) -> Check:
+    """What leaving out one level changes."""
+    name = design.factors[factor].name
+    m = design.factors[factor].n_levels
+    if m * design.n_obs > _DELETE_ROWS and not influence.unions_of_blocks(
+        design, design.factors[factor].codes
+    ):
+        raise ModelError(f"Leaving out {m} levels of a crossed factor in turn would take too long.")
+    found = influence.influence(design, fit, at, by=name)
+    if not found.refitted:
+        notes.append(f"Leaving out levels of {name} in turn, the variance parameters were held.")
+    if not len(fit.beta):
+        raise ModelError("There are no fixed effects to be influenced.")
+    distance = np.nan_to_num(found.cooks_distance, nan=0.0)
+    pull = np.nan_to_num(np.abs(found.dfbetas), nan=0.0)
+    first = int(np.argmax(distance))
+    level, term = np.unravel_index(int(np.argmax(pull)), pull.shape)
+    largest = float(pull[level, term])
+    # A level moves an effect by 1 / sqrt(m) of its standard error or so; what matters is a whole one.
+    limit = max(1.0, 3 / np.sqrt(m))
+    needed = np.flatnonzero(np.isnan(found.params).any(axis=1))
+    verdict: Verdict = "fine"
+    if distance[first] >= (2 * limit) ** 2 or largest >= 2 * limit:
+        verdict = "violated"
+    elif distance[first] >= limit**2 or largest >= limit or len(needed):
+        verdict = "look"
+    evidence = (
+        f"largest Cook's D {number(float(distance[first]), 2)} ({found.labels[first]}), "
+        f"largest DFBETAS {number(largest, 2)} ({found.terms[term]} without {found.labels[level]})"
+    )
+    meaning = f"No single level of {name} moves an effect much."
+    if len(needed):
+        meaning = f"Without {found.labels[needed[0]]} not every fixed effect can be estimated."
+    elif verdict != "fine":
+        meaning = (
+            f"Without {found.labels[level]} the effect {found.terms[term]} moves by {largest:.2f} standard "
+            "errors."
+        )
+    remedy = "" if verdict == "fine" else f"print(fit.influence({name!r}))"
+    return Check(
+        f"no influential {name}", "deletion of levels", verdict, evidence, meaning, remedy, "influence"
+    )
+
+
+def simulated(design: Design, fit: Fit) -> Check:
+    """The distribution of the responses against that of simulated ones."""
+    test = distribution.quantile_residuals(design, fit, n=DRAWS, seed=1).test
+    # The smallest p-value is 1 / (draws + 1).
+    verdict: Verdict = "fine" if test.p_value >= LOOK else "violated" if test.p_value < 0.005 else "look"
+    return _from_test("distribution as fitted", test, verdict, RESAMPLED, "distribution")
