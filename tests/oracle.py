@@ -328,6 +328,8 @@ def oracle_fit(design: Design, *, reml: bool, start: FloatArray | None = None, c
             gradient_norm=np.array([np.abs(g).max(initial=0.0)]),
             decrement=np.array([decrement]),
             step=("start",),
+            searches=np.array([0]),
+            chosen=0,
         ),
         certificate=Certificate(
             converged=True,

@@ -25,6 +25,8 @@ class TraceDict(TypedDict):
     gradient_norm: NDArray[np.float64]
     decrement: NDArray[np.float64]
     step: tuple[str, ...]
+    searches: NDArray[np.int64]
+    chosen: int
 
 class TermDict(TypedDict):
     rank: int

@@ -34,6 +34,10 @@ pub struct Optimum {
     pub curvature: Curvature,
     pub certificate: Certificate,
     pub trace: Vec<TraceEntry>,
+    /// Where in the trace the search from each start begins.
+    pub searches: Vec<usize>,
+    /// The search that ended here.
+    pub chosen: usize,
 }
 
 /// Fits the model. `start` is in kernel coordinates; without it the search starts from moments.
@@ -57,6 +61,7 @@ pub fn optimize(
         None => moment_start(problem)?,
     };
     let mut trace = vec![];
+    let mut searches = vec![0];
     let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
     // more starts when asked for, when the certificate fails, or, unless a start is given, where few levels make several
     // optima likely
@@ -69,6 +74,7 @@ pub fn optimize(
         }
         let restart =
             if index == 1 { scaled_identity(problem, 0.5) } else { scattered(problem, index as u64) };
+        searches.push(trace.len());
         let all = vec![true; restart.len()];
         let found = minimize(&objective, &restart, &all, control, Step::Restart, &mut trace)?;
         let slack = noise(problem, best.point.criterion).max(1e-9);
@@ -80,12 +86,11 @@ pub fn optimize(
             let better = other.point.criterion < best.point.criterion - slack;
             let as_good = other.point.criterion <= best.point.criterion + slack;
             if better || (as_good && other.certificate.passed() && !best.certificate.passed()) {
-                best = other;
+                best = Optimum { chosen: searches.len() - 1, ..other };
             }
         }
     }
-    best.trace = trace;
-    Ok(best)
+    Ok(Optimum { trace, searches, ..best })
 }
 
 pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelError> {
@@ -172,7 +177,14 @@ fn from_start(
         match next {
             Some(theta) => point = minimize(objective, &theta, &all, control, Step::Escape, trace)?,
             None => {
-                return Ok(Optimum { point, curvature, certificate, trace: vec![] });
+                return Ok(Optimum {
+                    point,
+                    curvature,
+                    certificate,
+                    trace: vec![],
+                    searches: vec![],
+                    chosen: 0,
+                });
             }
         }
     }

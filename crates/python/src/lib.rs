@@ -309,6 +309,9 @@ impl Problem {
         trace.set_item("decrement", column(|t| t.decrement))?;
         let steps: Vec<&str> = optimum.trace.iter().map(|t| t.step.name()).collect();
         trace.set_item("step", PyTuple::new(py, steps)?)?;
+        let searches: Vec<i64> = optimum.searches.iter().map(|&s| s as i64).collect();
+        trace.set_item("searches", searches.into_pyarray(py))?;
+        trace.set_item("chosen", optimum.chosen)?;
         out.set_item("trace", trace)?;
 
         let certificate = PyDict::new(py);

@@ -26,6 +26,10 @@ class Trace:
         Length evaluations: the Newton decrement, half g'H^-1 g, in criterion units; NaN where not formed.
     step
         Length evaluations, one word each: "start", "newton", "rejected", "snap", "escape", "restart".
+    searches
+        Where the search from each start begins.
+    chosen
+        The search that ended at the optimum.
     """
 
     theta: FloatArray
@@ -33,6 +37,13 @@ class Trace:
     gradient_norm: FloatArray
     decrement: FloatArray
     step: tuple[str, ...]
+    searches: NDArray[np.int64]
+    chosen: int
+
+    @property
+    def evaluations(self) -> int:
+        """Those of the search that ended at the optimum."""
+        return int(np.diff([*self.searches, len(self.criterion)])[self.chosen])
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ def summary_content(
         inputs.append("An offset is part of the mean.")
     inputs += missing_sentences(design)
     verdicts = [convergence.certificate_line(fit)]
+    if fit.certificate.converged and len(fit.trace.searches) > 1:
+        verdicts.append(convergence.other_starts(fit))
     phrases = convergence.singular_phrases(design, fit)
     if phrases:
         verdicts.append(f"Singular fit: {'; '.join(phrases)}.")

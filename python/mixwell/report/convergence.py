@@ -102,9 +102,21 @@ def criterion_name(fit: Fit) -> str:
     return "REML criterion" if fit.reml else "-2 log-likelihood"
 
 
+def _count(n: int, thing: str) -> str:
+    return f"1 {thing}" if n == 1 else f"{n} {thing}s"
+
+
 def _evaluations(fit: Fit) -> str:
-    n = len(fit.trace.criterion)
-    return "1 evaluation" if n == 1 else f"{n} evaluations"
+    return _count(fit.trace.evaluations, "evaluation")
+
+
+def other_starts(fit: Fit) -> str:
+    """What the searches from other starts found, in one sentence; empty if there was one start."""
+    others = len(fit.trace.searches) - 1
+    if others == 0:
+        return ""
+    spent = _count(len(fit.trace.criterion) - fit.trace.evaluations, "evaluation")
+    return f"Searches from {_count(others, 'other start')} found no lower criterion ({spent})."
 
 
 def certificate_line(fit: Fit) -> str:
@@ -131,6 +143,8 @@ def explain(design: Design, fit: Fit) -> str:
         f"The optimizer made {_evaluations(fit)} and ended where the {criterion_name(fit)} is "
         f"{fit.criterion:.6f}."
     ]
+    if len(fit.trace.searches) > 1:
+        sentences.append(other_starts(fit))
     if c.converged:
         sentences.append(
             "It is a certified local minimum: the largest element of the gradient is "
@@ -177,9 +191,11 @@ class Convergence:
     is_singular
         Whether the covariance matrix of some term has less than full rank. This alone is no failure.
     evaluations
-        How often the criterion was evaluated.
+        How often the criterion was evaluated in the search that ended at the optimum.
+    starts
+        From how many points it was searched; the lowest criterion is kept.
     trace
-        Every evaluation, in order.
+        Every evaluation of every search, in order.
     reason
         Empty, or which condition failed.
     singular
@@ -191,6 +207,7 @@ class Convergence:
     gradient_norm: float
     is_singular: bool
     evaluations: int
+    starts: int
     trace: Trace
     reason: str
     singular: tuple[str, ...]
@@ -213,7 +230,8 @@ def convergence(design: Design, fit: Fit) -> Convergence:
         gap=fit.certificate.gap,
         gradient_norm=fit.certificate.gradient_norm,
         is_singular=is_singular(fit),
-        evaluations=len(fit.trace.criterion),
+        evaluations=fit.trace.evaluations,
+        starts=len(fit.trace.searches),
         trace=fit.trace,
         reason=fit.certificate.reason,
         singular=tuple(singular_phrases(design, fit)),

@@ -666,7 +666,7 @@ def convergence_section(told: Account) -> list[Block]:
     fields = {
         "criterion": text.sentences["criterion_reml" if fit.reml else "criterion_ml"],
         "value": f"{fit.criterion:.4f}",
-        "n": str(len(fit.trace.criterion)),
+        "n": str(fit.trace.evaluations),
     }
     if certificate.converged:
         sentences = [text.say("conv_certified", gap=f"{convergence.gap(fit):.0e}", **fields)]
