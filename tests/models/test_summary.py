@@ -13,6 +13,7 @@ import pytest
 import mixwell as mw
 from mixwell.design.record import Design, GroupingFactor, RandomTerm
 from mixwell.fit.record import Certificate, Fit, TermCertificate
+from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.report.convergence import certificate_line, explain, is_singular, singular_phrases
 from mixwell.report.summary import summarize
 from mixwell.report.text import abbreviate, display_width, fold, number, number_column, shorten, table, wrap
@@ -306,7 +307,8 @@ def test_failed_certificate_is_said_first() -> None:
     assert certificate_line(failed).startswith("NOT CONVERGED")
     assert "0.250" in certificate_line(failed)
     assert "must not be relied on" in explain(fitted("slopes").design, failed)
-    assert_fits_the_page(str(summarize(fitted("slopes").design, failed)))
+    method = approximation(fitted("slopes").design, failed, "satterthwaite")
+    assert_fits_the_page(str(summarize(fitted("slopes").design, failed, method, "Satterthwaite's method")))
 
 
 # ---- text tools

@@ -93,6 +93,11 @@ class RobustCovariance:
             u = self.reach @ direction
             shared = np.einsum("ia,ab,ib->i", u, self.bread, u)
             trace = float(np.sum(own - shared))
+            if trace <= _ZERO * float(np.sum(own)):
+                raise ModelError(
+                    f"{self.kind} standard errors by {self.cluster} are zero for a combination of the fixed "
+                    "effects that one cluster alone determines; test without robust=."
+                )
             inner = u.T @ u @ self.bread
             square = float(np.sum(own**2 - 2 * own * shared) + np.trace(inner @ inner))
             out[i] = trace**2 / square
@@ -102,7 +107,10 @@ class RobustCovariance:
         """Approximate Hotelling's T^2 (Pustejovsky & Tipton 2018, their "AHT").
 
         With D = O^-1/2 C V^CR C' O^-1/2, O its expectation under the working model, eta = q (q + 1) / sum of
-        Var(D_st), and F = (eta - q + 1) / (eta q) Q on q and eta - q + 1 degrees of freedom.
+        Var(D_st), and F = (eta - q + 1) / (eta q) Q on q and eta - q + 1 degrees of freedom. With P^st_ij =
+        g_si' V g_tj as in :meth:`row_df`, Var(D_st) = sum over i, j of P^ss_ij P^tt_ij + P^st_ij P^ts_ij; the
+        part of it that involves pairs of clusters is tr(A_ts M A_st M) + tr(A_ts M A_ts M) with A_st = sum_i
+        u_si u_ti'.
 
         Raises
         ------
@@ -110,26 +118,39 @@ class RobustCovariance:
             If the clusters are too few for the number of rows.
         """
         q = len(rows)
-        wald = wald_f(rows, value, self.vcov)
         directions = rows @ self.bread
-        cross = np.einsum("sa,iab,tb->sti", directions, self.spread, directions)
-        u = np.einsum("iab,sb->sia", self.reach, directions)
-        p = -np.einsum("sia,ab,tjb->stij", u, self.bread, u)
-        diagonal = np.arange(self.n_clusters)
-        p[:, :, diagonal, diagonal] += cross
-        expected = np.einsum("stii->st", p)
+        own, u, shared = self._parts(directions)
+        expected = (own - shared).sum(axis=2)
         values, vectors = np.linalg.eigh((expected + expected.T) / 2)
-        root = vectors @ np.diag(1 / np.sqrt(values)) @ vectors.T
-        p = np.einsum("as,bt,stij->abij", root, root, p)
-        variance = np.einsum("ssij,ttij->st", p, p) + np.einsum("stij,tsij->st", p, p)
-        eta = q * (q + 1) / float(variance.sum())
-        if eta - q + 1 <= 0:
+        eta = 0.0
+        if values[0] > _ZERO * values[-1]:
+            root = (vectors / np.sqrt(values)) @ vectors.T
+            own, u, shared = self._parts(root @ directions)
+            a = np.einsum("sia,tib->stab", u, u) @ self.bread
+            single = np.einsum("ssi->si", own), np.einsum("ssi->si", shared)
+            variance = (
+                single[0] @ single[0].T
+                - single[0] @ single[1].T
+                - single[1] @ single[0].T
+                + np.einsum("tsab,stba->st", a, a)
+                + np.einsum("sti,sti->st", own, own - 2 * shared)
+                + np.einsum("tsab,tsba->st", a, a)
+            )
+            eta = q * (q + 1) / float(variance.sum())
+        den_df = eta - q + 1
+        if den_df <= 0:
             raise ModelError(
                 f"{self.n_clusters} clusters of {self.cluster} are too few for a robust joint test of {q} "
                 "hypotheses; test them one by one."
             )
-        den_df = eta - q + 1
+        wald = wald_f(rows, value, self.vcov)
         return JointStatistic(f_value=wald * den_df / eta, num_df=q, den_df=den_df, wald=wald)
+
+    def _parts(self, directions: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """a_si' V_i a_ti (q, q, m), u_si = X_i' a_si (q, m, p), and u_si' M u_ti (q, q, m)."""
+        own = np.einsum("sa,iab,tb->sti", directions, self.spread, directions, optimize=True)
+        u = np.einsum("iab,sb->sia", self.reach, directions)
+        return own, u, np.einsum("sia,ab,tib->sti", u, self.bread, u, optimize=True)
 
 
 def clusters(design: Design, cluster: str | ArrayLike | None) -> tuple[str, NDArray[np.intp]]:

@@ -9,7 +9,6 @@ import numpy as np
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation, JointTest, joint_test
-from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.inference.terms import term_rows
 
 
@@ -34,26 +33,26 @@ class TermTest:
     test: JointTest
 
 
-def anova(design: Design, fit: Fit, type_: str = "III", ddf: str = "satterthwaite") -> tuple[TermTest, ...]:
+def anova(design: Design, fit: Fit, method: Approximation, type_: str = "III") -> tuple[TermTest, ...]:
     """Test each term of the fixed part.
 
     Parameters
     ----------
     design, fit
         The fitted model.
+    method
+        Covariance and degrees of freedom.
     type_
         ``"I"``, ``"II"`` or ``"III"``, see :func:`mixwell.inference.terms.term_rows`.
-    ddf
-        Method for the denominator degrees of freedom.
 
     Examples
     --------
     >>> import mixwell as mw
+    >>> from mixwell.inference.degrees_of_freedom import approximation
     >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
-    >>> anova(fit.design, fit.fit)
+    >>> anova(fit.design, fit.fit, approximation(fit.design, fit.fit, "satterthwaite"))
     ()
     """
-    method = approximation(design, fit, ddf)
     return tuple(_line(method, fit, term.name, term.rows) for term in term_rows(design, fit.kept, type_))
 
 

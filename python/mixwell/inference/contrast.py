@@ -172,12 +172,14 @@ def checked_rows(rows: FloatArray, n_coefficients: int) -> FloatArray:
 def check_independent(rows: FloatArray, vcov: FloatArray, names: tuple[str, ...] = ()) -> None:
     """Refuse a joint hypothesis with a row that follows from those before it, and name it.
 
+    Units do not matter: coefficients count in standard errors.
+
     Raises
     ------
     ModelError
     """
-    half = np.linalg.cholesky(vcov)
-    r = np.linalg.qr((rows @ half).T, mode="r")
+    sd = np.sqrt(np.diagonal(vcov))
+    r = np.linalg.qr((rows * np.where(sd > 0, sd, 1.0)).T, mode="r")
     new = np.zeros(len(rows))
     new[: len(r)] = np.abs(np.diagonal(r))
     dependent = np.flatnonzero(new <= DEPENDENT * np.linalg.norm(r, axis=0))

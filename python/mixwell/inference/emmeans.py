@@ -22,7 +22,6 @@ from mixwell.fit.record import Fit
 from mixwell.formula.expression import Call, Node
 from mixwell.inference.adjust import adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
-from mixwell.inference.degrees_of_freedom import TITLES, approximation
 from mixwell.inference.estimable import aliasing, estimable
 from mixwell.inference.grid import averaged, reference_grid
 
@@ -117,8 +116,8 @@ class Basis:
     ----------
     beta
         The estimable coefficients.
-    method, ddf
-        Covariance and degrees of freedom, and the method's name.
+    method
+        Covariance and degrees of freedom.
     level
         Of the intervals.
     transform
@@ -131,7 +130,6 @@ class Basis:
 
     beta: FloatArray
     method: Approximation
-    ddf: str
     level: float
     transform: Transform | None
     origin: Origin
@@ -540,14 +538,15 @@ def emmeans(
     by: str | Sequence[str] | None = None,
     at: Mapping[str, object] | None = None,
     weights: str = "equal",
-    ddf: str = "satterthwaite",
+    method: Approximation,
+    title: str,
     level: float = 0.95,
     type_: str = "link",
     slope_of: str | None = None,
 ) -> EmMeans:
     """Marginal means over the reference grid, or slopes along ``slope_of``.
 
-    See :meth:`mixwell.models.LmerResult.emmeans`.
+    See :meth:`mixwell.models.LmerResult.emmeans`; ``title`` names the method in the notes.
     """
     check_level(level)
     if type_ not in ("link", "response"):
@@ -561,13 +560,12 @@ def emmeans(
     if slope_of is not None and type_ == "response":
         raise MixwellError("Slopes are on the scale of the model; type must be 'link'.")
     notes = [f"Averaged over the levels of {', '.join(over)}."] if over else []
-    notes.append(f"Degrees of freedom: {TITLES.get(ddf, ddf)}.")
+    notes.append(f"Degrees of freedom: {title}.")
     if transform is not None and type_ == "link":
         notes.append(f"Results are on the {transform.name} scale of the response.")
     basis = Basis(
         beta=fit.beta,
-        method=approximation(design, fit, ddf),
-        ddf=ddf,
+        method=method,
         level=level,
         transform=transform if type_ == "response" else None,
         origin=Origin(origin.kind, None),

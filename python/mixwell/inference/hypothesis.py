@@ -16,6 +16,7 @@ from mixwell.errors import FormulaError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import (
+    Approximation,
     JointTest,
     RowTests,
     check_independent,
@@ -23,7 +24,6 @@ from mixwell.inference.contrast import (
     joint_test,
     row_tests,
 )
-from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.inference.terms import canonical_rows
 
 FloatArray = NDArray[np.float64]
@@ -252,12 +252,12 @@ class _Reader:
         return FormulaError(f"The hypothesis {self.text!r} cannot be read: {reason} (at {shown!r}).")
 
 
-def each_test(design: Design, fit: Fit, hypothesis: Hypothesis, ddf: str) -> RowTests:
+def each_test(fit: Fit, hypothesis: Hypothesis, method: Approximation) -> RowTests:
     """One t test per hypothesis."""
-    return row_tests(approximation(design, fit, ddf), fit.beta, hypothesis.rows, hypothesis.null)
+    return row_tests(method, fit.beta, hypothesis.rows, hypothesis.null)
 
 
-def all_test(design: Design, fit: Fit, hypothesis: Hypothesis, ddf: str) -> JointTest:
+def all_test(design: Design, fit: Fit, hypothesis: Hypothesis, method: Approximation) -> JointTest:
     """One F test of all hypotheses.
 
     Raises
@@ -268,4 +268,4 @@ def all_test(design: Design, fit: Fit, hypothesis: Hypothesis, ddf: str) -> Join
     check_independent(hypothesis.rows, fit.vcov, hypothesis.labels)
     value = hypothesis.rows @ fit.beta - hypothesis.null
     rows, reduced = canonical_rows(design, fit.kept, hypothesis.rows, value)
-    return joint_test(approximation(design, fit, ddf), fit.beta, rows, rows @ fit.beta - reduced)
+    return joint_test(method, fit.beta, rows, rows @ fit.beta - reduced)

@@ -15,7 +15,7 @@ from mixwell.data.output import Origin
 from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
-from mixwell.inference.degrees_of_freedom import Ddf
+from mixwell.inference.degrees_of_freedom import TITLES, Ddf, approximation
 from mixwell.inference.emmeans import emmeans
 from mixwell.inference.grid import reference_grid
 from mixwell.plots import style
@@ -85,7 +85,8 @@ def mean_lines(
         by=[by] if by is not None else None,
         at=asked,
         weights=weights,
-        ddf=ddf,
+        method=approximation(design, fit, ddf),
+        title=TITLES[ddf],
         level=level,
     ).frame
     assert isinstance(table, pd.DataFrame)

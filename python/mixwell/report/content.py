@@ -11,7 +11,6 @@ from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation, row_tests
-from mixwell.inference.degrees_of_freedom import TITLES, approximation
 from mixwell.report import convergence
 from mixwell.report.text import number
 
@@ -106,10 +105,8 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def summary_content(
-    design: Design, fit: Fit, ddf: str = "satterthwaite", method: Approximation | None = None
-) -> SummaryContent:
-    """Collect the summary of a fit; tests by the method ``ddf``, or by a ``method`` that ``ddf`` names."""
+def summary_content(design: Design, fit: Fit, method: Approximation, title: str) -> SummaryContent:
+    """Collect the summary of a fit, with tests by a method that ``title`` names."""
     blocks = []
     for term, cov in zip(design.terms, fit.term_cov, strict=True):
         variance = np.diagonal(cov)
@@ -122,9 +119,6 @@ def summary_content(
                 correlation=quantities.correlation(cov),
             )
         )
-    title = TITLES.get(ddf, ddf)
-    if method is None:
-        method = approximation(design, fit, ddf)
     tests = row_tests(method, fit.beta, np.eye(len(fit.beta)))
     criteria: tuple[tuple[str, float], ...] = (("REML criterion", fit.criterion),)
     if not fit.reml:

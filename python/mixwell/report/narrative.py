@@ -114,7 +114,7 @@ def account(
         source=source,
         text=text,
         tests=row_tests(method, fit.beta, np.eye(len(fit.beta))),
-        terms=anova(design, fit) if len(fit.beta) and design.recipe is not None else (),
+        terms=anova(design, fit, method) if len(fit.beta) and design.recipe is not None else (),
         spreads=spread_intervals(design, fit, control),
     )
 

@@ -34,8 +34,6 @@ class Summary:
         return to_html(self.content)
 
 
-def summarize(
-    design: Design, fit: Fit, ddf: str = "satterthwaite", method: Approximation | None = None
-) -> Summary:
-    """The summary of a fit: tests by the method ``ddf``, or by another ``method`` that ``ddf`` names."""
-    return Summary(summary_content(design, fit, ddf, method))
+def summarize(design: Design, fit: Fit, method: Approximation, title: str) -> Summary:
+    """The summary of a fit, with tests by a method that ``title`` names."""
+    return Summary(summary_content(design, fit, method, title))

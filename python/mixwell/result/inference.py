@@ -10,16 +10,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mixwell.data.output import NativeFrame, square_frame
-from mixwell.errors import MixwellError
+from mixwell.errors import DataError, MixwellError
 from mixwell.fit import quantities
 from mixwell.inference.anova import anova as anova_of
 from mixwell.inference.contrast import RowTests, row_tests
-from mixwell.inference.degrees_of_freedom import Ddf, approximation
+from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.inference.hypothesis import all_test, each_test, read_hypothesis
-from mixwell.inference.parameters import check_names, interval_frame
+from mixwell.inference.parameters import check_names, interval_frame, parameter_names
 from mixwell.lazy import lazy_module
 from mixwell.report import frames
-from mixwell.result.base import Fitted
+from mixwell.result.engine import Engine
 from mixwell.simulate import Seed
 
 if TYPE_CHECKING:
@@ -33,15 +33,16 @@ else:
     resampling = lazy_module("mixwell.inference.bootstrap")
 
 
-class Inference(Fitted):
+class Inference(Engine):
     """Tests of fixed effects, intervals of all parameters: one engine for every method."""
 
     def vcov_robust(self, kind: RobustKind = "CR2", cluster: str | ArrayLike | None = None) -> NativeFrame:
         """Cluster-robust covariance matrix of the fixed effects, p x p.
 
         It stays valid where the random effects or the residual variance are wrong, as long as clusters are
-        independent. ``conf_int(robust=)`` and ``summary(robust=)`` use it, with Satterthwaite's degrees of
-        freedom (Bell & McCaffrey 2002; Pustejovsky & Tipton 2018).
+        independent. ``robust=`` of ``summary``, ``tidy``, ``test``, ``conf_int``, ``anova`` and ``emmeans``
+        uses it, with Satterthwaite's degrees of freedom (Bell & McCaffrey 2002) and, for several hypotheses
+        at once, approximate Hotelling's T^2 tests (Pustejovsky & Tipton 2018).
 
         Parameters
         ----------
@@ -69,8 +70,11 @@ class Inference(Fitted):
         found = sandwich.robust_covariance(self.design, self.fit, kind, cluster)
         return square_frame(self._origin, found.vcov, quantities.kept_names(self.design, self.fit))
 
-    def _coefficient_tests(self, ddf: str) -> RowTests:
-        return row_tests(approximation(self.design, self.fit, ddf), self.fit.beta, np.eye(len(self.fit.beta)))
+    def _coefficient_tests(
+        self, ddf: str, robust: RobustKind | None = None, cluster: str | ArrayLike | None = None
+    ) -> RowTests:
+        method, _ = self._method(ddf, robust, cluster)
+        return row_tests(method, self.fit.beta, np.eye(len(self.fit.beta)))
 
     @property
     def df_denom(self) -> pd.Series[float]:
@@ -109,8 +113,8 @@ class Inference(Fitted):
         ddf
             For ``"wald"``.
         parameters
-            Names of the parameters wanted, for ``"profile"`` and ``"bootstrap"``: ``"sd_Days|Subject"``,
-            ``"cor_Days.(Intercept)|Subject"``, ``"sigma"``, or a fixed effect; None for all.
+            Names of the parameters wanted: fixed effects and, for ``"profile"`` and ``"bootstrap"``, also
+            ``"sd_Days|Subject"``, ``"cor_Days.(Intercept)|Subject"``, ``"sigma"``; None for all.
         n, type, seed
             Draws, type of interval and seed, for ``"bootstrap"``.
         robust, cluster
@@ -137,16 +141,17 @@ class Inference(Fitted):
         (Intercept)                     237.68     265.13
         Days                              7.36      13.58
         """
-        if robust is not None and method != "wald":
-            raise MixwellError(f"conf_int(robust={robust!r}) needs method='wald', not {method!r}.")
+        if (robust is not None or cluster is not None) and method != "wald":
+            raise MixwellError(
+                f"robust= and cluster= are for conf_int(method='wald'), not for method={method!r}."
+            )
         if method == "wald":
-            tests = self._coefficient_tests(ddf)
-            if robust is not None:
-                found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
-                tests = row_tests(found, self.fit.beta, np.eye(len(self.fit.beta)))
-            low, high = tests.interval(level)
-            names = list(quantities.kept_names(self.design, self.fit))
-            return interval_frame(self._origin, names, list(zip(low, high, strict=True)))
+            names = quantities.kept_names(self.design, self.fit)
+            wanted = self._fixed_names(parameters, names)
+            low, high = self._coefficient_tests(ddf, robust, cluster).interval(level)
+            ends = list(zip(low, high, strict=True))
+            at = [i for i, name in enumerate(names) if name in wanted]
+            return interval_frame(self._origin, [names[i] for i in at], [ends[i] for i in at])
         if method == "profile":
             rows = profiling.intervals(
                 self.design, self.fit, level=level, parameters=parameters, control=self.control
@@ -161,12 +166,24 @@ class Inference(Fitted):
         ends = [end for name, end in zip(boot.names, boot.interval(level), strict=True) if name in wanted]
         return interval_frame(self._origin, [name for name in boot.names if name in wanted], ends)
 
+    def _fixed_names(self, wanted: str | Sequence[str] | None, names: Sequence[str]) -> set[str]:
+        """The fixed effects wanted; other parameters have no Wald interval."""
+        for name in () if wanted is None else (wanted,) if isinstance(wanted, str) else tuple(wanted):
+            if name not in names and name in parameter_names(self.design, self.fit):
+                raise DataError(
+                    f"{name!r} has no Wald interval, since its distribution is skewed; "
+                    "use conf_int(method='profile') or 'bootstrap'."
+                )
+        return check_names(wanted, names)
+
     def test(
         self,
         hypothesis: str | Sequence[str] | ArrayLike,
         joint: bool = False,
         ddf: Ddf = "satterthwaite",
         level: float = 0.95,
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
     ) -> NativeFrame:
         """Test linear hypotheses about the fixed effects, one by one or jointly.
 
@@ -184,6 +201,10 @@ class Inference(Fitted):
             ``"residual"``, or ``"normal"``: none.
         level
             Of the confidence intervals.
+        robust, cluster
+            Cluster-robust standard errors and their degrees of freedom in place of ``ddf``, see
+            :meth:`vcov_robust`; joint: the approximate Hotelling's T^2 test (AHT) of Pustejovsky & Tipton
+            (2018), called HTZ in R's clubSandwich.
 
         Returns
         -------
@@ -213,14 +234,21 @@ class Inference(Fitted):
         conf_high     13.729
         """
         read = read_hypothesis(self.design, self.fit, hypothesis)
+        method, _ = self._method(ddf, robust, cluster)
         if joint:
             return frames.tidy_joint(
-                ", ".join(read.labels), all_test(self.design, self.fit, read, ddf), self._origin
+                ", ".join(read.labels), all_test(self.design, self.fit, read, method), self._origin
             )
-        tests = each_test(self.design, self.fit, read, ddf)
+        tests = each_test(self.fit, read, method)
         return frames.tidy_tests("hypothesis", read.labels, tests, self._origin, level=level)
 
-    def anova(self, type: Literal["I", "II", "III"] = "III", ddf: Ddf = "satterthwaite") -> NativeFrame:
+    def anova(
+        self,
+        type: Literal["I", "II", "III"] = "III",
+        ddf: Ddf = "satterthwaite",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
+    ) -> NativeFrame:
         """Analysis of variance of the fixed part: an F test per term, not per column.
 
         Parameters
@@ -230,11 +258,14 @@ class Inference(Fitted):
             means of cells compared with equal weights. No type depends on the coding of factors.
         ddf
             Denominator degrees of freedom, see :meth:`test`.
+        robust, cluster
+            Cluster-robust tests in place of ``ddf``, see :meth:`test`.
 
         Returns
         -------
         frame
-            ``term sum_sq mean_sq num_df den_df f_value p_value``.
+            ``term sum_sq mean_sq num_df den_df f_value p_value``. ``mean_sq`` is Wald's F times the residual
+            variance; with Kenward-Roger's and robust tests ``f_value`` is Wald's F times a scale factor.
 
         Examples
         --------
@@ -246,7 +277,8 @@ class Inference(Fitted):
         1         temperature       5  20.5199   0.0000
         2  recipe:temperature      10   1.0062   0.4393
         """
-        return frames.anova_table(anova_of(self.design, self.fit, type, ddf), self._origin)
+        method, _ = self._method(ddf, robust, cluster)
+        return frames.anova_table(anova_of(self.design, self.fit, method, type), self._origin)
 
     def profile(
         self, level: float = 0.99, parameters: str | Sequence[str] | None = None

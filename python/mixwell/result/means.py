@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from numpy.typing import ArrayLike
+
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
-from mixwell.result.base import Fitted
+from mixwell.result.engine import Engine
 
 if TYPE_CHECKING:
+    from mixwell.diagnostics.robust import RobustKind
     from mixwell.inference import emmeans as marginal_means
 else:
     marginal_means = lazy_module("mixwell.inference.emmeans")
 
 
-class MarginalMeans(Fitted):
+class MarginalMeans(Engine):
     """Means over a reference grid, and slopes of them."""
 
     def emmeans(
@@ -27,6 +30,8 @@ class MarginalMeans(Fitted):
         ddf: Ddf = "satterthwaite",
         level: float = 0.95,
         type: Literal["link", "response"] = "link",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
     ) -> marginal_means.EmMeans:
         """Estimated marginal means, as R's emmeans.
 
@@ -51,6 +56,8 @@ class MarginalMeans(Fitted):
         type
             ``"response"`` undoes a log, log2, log10, log1p or square-root transformation of the response:
             estimates and intervals are carried back, contrasts of logs become ratios.
+        robust, cluster
+            Cluster-robust standard errors and degrees of freedom in place of ``ddf``, see :meth:`test`.
 
         Returns
         -------
@@ -73,6 +80,7 @@ class MarginalMeans(Fitted):
         1    A - C  -13.9167      0.0
         2    B - C   -5.9500      0.0
         """
+        method, title = self._method(ddf, robust, cluster)
         return marginal_means.emmeans(
             self.design,
             self.fit,
@@ -81,7 +89,8 @@ class MarginalMeans(Fitted):
             by=by,
             at=at,
             weights=weights,
-            ddf=ddf,
+            method=method,
+            title=title,
             level=level,
             type_=type,
         )
@@ -95,6 +104,8 @@ class MarginalMeans(Fitted):
         weights: Literal["equal", "proportional", "outer", "cells", "flat"] = "equal",
         ddf: Ddf = "satterthwaite",
         level: float = 0.95,
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
     ) -> marginal_means.EmMeans:
         """Slopes of the mean along a numeric variable, for each level of factors; else as :meth:`emmeans`.
 
@@ -107,6 +118,7 @@ class MarginalMeans(Fitted):
         0    Male     0.784      0.086  25.0
         1  Female     0.480      0.104  25.0
         """
+        method, title = self._method(ddf, robust, cluster)
         return marginal_means.emmeans(
             self.design,
             self.fit,
@@ -115,7 +127,8 @@ class MarginalMeans(Fitted):
             by=by,
             at=at,
             weights=weights,
-            ddf=ddf,
+            method=method,
+            title=title,
             level=level,
             slope_of=var,
         )

@@ -23,12 +23,10 @@ from mixwell.result.inference import Inference
 if TYPE_CHECKING:
     from docx.document import Document as WordDocument
 
-    from mixwell.diagnostics import robust as sandwich
     from mixwell.diagnostics.robust import RobustKind
     from mixwell.report import document, tables
     from mixwell.report.words import Lang
 else:
-    sandwich = lazy_module("mixwell.diagnostics.robust")
     document = lazy_module("mixwell.report.document")
     tables = lazy_module("mixwell.report.tables")
 
@@ -47,10 +45,8 @@ class Telling(Inference):
         ``ddf`` is the method for the degrees of freedom of the fixed effects, see :meth:`test`. ``robust``
         takes cluster-robust standard errors and their degrees of freedom instead, see :meth:`vcov_robust`.
         """
-        if robust is None:
-            return summarize(self.design, self.fit, ddf)
-        found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
-        return summarize(self.design, self.fit, found.title, found)
+        method, title = self._method(ddf, robust, cluster)
+        return summarize(self.design, self.fit, method, title)
 
     def table(
         self,
@@ -131,6 +127,8 @@ class Telling(Inference):
         conf_int: bool = False,
         level: float = 0.95,
         ddf: Ddf = "satterthwaite",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
     ) -> NativeFrame:
         """Estimates as one tidy frame.
 
@@ -145,6 +143,8 @@ class Telling(Inference):
             one; not for ``"ran_pars"``.
         ddf
             Method for the degrees of freedom of the fixed effects, see :meth:`test`.
+        robust, cluster
+            Cluster-robust standard errors of the fixed effects in place of ``ddf``, see :meth:`vcov_robust`.
 
         Examples
         --------
@@ -160,7 +160,10 @@ class Telling(Inference):
         wanted = level if conf_int else None
         if effects == "fixed":
             names = quantities.kept_names(self.design, self.fit)
-            return frames.tidy_tests("term", names, self._coefficient_tests(ddf), self._origin, level=wanted)
+            tests = self._coefficient_tests(ddf, robust, cluster)
+            return frames.tidy_tests("term", names, tests, self._origin, level=wanted)
+        if robust is not None or cluster is not None:
+            raise MixwellError(f"robust= and cluster= are for effects='fixed', not for effects={effects!r}.")
         if effects == "ran_vals":
             return frames.tidy_modes(self.design, self.fit, self._origin, level=wanted)
         if effects == "ran_pars":
