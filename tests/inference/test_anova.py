@@ -119,6 +119,26 @@ def test_empty_cells_leave_the_estimable_part(type_: str) -> None:
     assert np.isfinite(table.astype(float)).all().all()
 
 
+@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("coding", ["sum", "poly", np.array([[1.0, 7.0], [0.5, -2.0], [3.0, 0.1]])])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "weight ~ Treatment * sex + Lsize + (Lsize | Litter)",
+        "weight ~ Treatment * sex * Lsize + (1 | Litter)",
+        "weight ~ sex + sex:Treatment + (sex | Litter)",
+    ],
+)
+def test_tests_with_empty_cells_do_not_depend_on_coding(formula: str, coding: object, type_: str) -> None:
+    data = pups()
+    data = data[~((data["Treatment"] == "High") & (data["sex"] == "Male"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted = mw.lmer(formula, data).anova(type=type_)
+        ours = mw.lmer(formula, data, contrasts={"Treatment": coding, "sex": "sum"}).anova(type=type_)
+    assert_same_tests(ours, wanted)
+
+
 def test_aliased_terms_have_no_line() -> None:
     data = pups().assign(twice=lambda d: 2 * d["Lsize"])
     with warnings.catch_warnings():

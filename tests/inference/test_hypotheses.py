@@ -93,6 +93,67 @@ def test_a_joint_test_does_not_depend_on_the_contrasts_that_express_it(ddf: str)
     assert row["f_value"] == pytest.approx(anova["f_value"], rel=1e-6)
 
 
+JOINT = {
+    "numbers": ("Reaction ~ Days + I(Days^2) + (Days | Subject)", "sleep", ("Days", "I(Days^2)")),
+    "factor and number": (
+        "weight ~ Treatment * sex + Lsize + (sex | Litter)",
+        "pups",
+        ("Treatment[Low]:sex[Female]", "Treatment[High]:sex[Female]", "Lsize"),
+    ),
+    "slopes by group": (
+        "weight ~ Treatment * Lsize + (1 | Litter)",
+        "pups",
+        ("Treatment[Low]:Lsize", "Treatment[High]:Lsize", "Treatment[High]"),
+    ),
+}
+
+
+@cache
+def joint_case(name: str, unit: float = 1.0, coding: str = "treatment", seed: int = 0) -> mw.LmerResult:
+    formula, data, _ = JOINT[name]
+    frame = cases()["sleep_full_reml" if data == "sleep" else "ratpup_full_reml"].frame
+    number = "Days" if data == "sleep" else "Lsize"
+    frame = frame.assign(**{number: frame[number] * unit})
+    if seed:
+        frame = frame.sample(frac=1, random_state=seed)
+    return mw.lmer(formula, frame, contrasts=None if data == "sleep" else {"Treatment": coding})
+
+
+def joint_row(fit: mw.LmerResult, rows: np.ndarray, ddf: str) -> np.ndarray:
+    return fit.test(rows, joint=True, ddf=ddf)[["num_df", "den_df", "f_value"]].iloc[0].to_numpy(dtype=float)
+
+
+@pytest.mark.parametrize("ddf", DDF)
+@pytest.mark.parametrize("name", JOINT)
+def test_any_matrix_of_one_hypothesis_gives_one_test(name: str, ddf: str) -> None:
+    """Whatever nonsingular matrix multiplies the rows, and whatever the unit of a covariate."""
+    names = JOINT[name][2]
+    fit = joint_case(name)
+    rows = np.array([(fit.params.index == term).astype(float) for term in names])
+    wanted = joint_row(fit, rows, ddf)
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        mixed = rng.normal(size=(len(rows), len(rows))) @ np.diag(10.0 ** rng.uniform(-3, 3, len(rows)))
+        np.testing.assert_allclose(joint_row(fit, mixed @ rows, ddf), wanted, rtol=1e-7)
+    np.testing.assert_allclose(joint_row(fit, rows[::-1], ddf), wanted, rtol=1e-9)
+    for unit in (1e-3, 7.0, 1e4):
+        np.testing.assert_allclose(joint_row(joint_case(name, unit), rows, ddf), wanted, rtol=1e-5)
+    np.testing.assert_allclose(joint_row(joint_case(name, seed=3), rows, ddf), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ddf", DDF)
+def test_one_hypothesis_in_two_codings_gives_one_test(ddf: str) -> None:
+    """Columns of two codings span the same space: L in one is L D^-1 in the other."""
+    name = "factor and number"
+    fit = joint_case(name)
+    rows = np.array([(fit.params.index == term).astype(float) for term in JOINT[name][2]])
+    for coding in ("sum", "helmert", "poly"):
+        other = joint_case(name, coding=coding)
+        change = np.linalg.lstsq(other.design.x, fit.design.x, rcond=None)[0]
+        theirs = np.linalg.solve(change.T, rows.T).T
+        np.testing.assert_allclose(joint_row(other, theirs, ddf), joint_row(fit, rows, ddf), rtol=1e-5)
+
+
 # ---- reading
 
 

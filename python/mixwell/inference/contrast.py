@@ -18,7 +18,7 @@ from mixwell.errors import MixwellError, ModelError
 FloatArray = NDArray[np.float64]
 
 # A row of a joint hypothesis is a combination of those before it where less than this part of it is new.
-DEPENDENT = 1e-8
+DEPENDENT = 1e-10
 
 
 @dataclass(frozen=True, slots=True)

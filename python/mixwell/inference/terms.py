@@ -1,8 +1,14 @@
 """Hypotheses of the terms of the fixed part, as contrasts of its coefficients.
 
-All three types depend on the spaces that terms span, not on how factors are coded. The rows are chosen so too
-(the degrees of freedom of several rows depend on which basis of their space is given): they are the rows of
-treatment coding with the first level as base, R's default.
+All three types depend on the spaces that terms span, not on how factors are coded. Satterthwaite's degrees of
+freedom of several rows, as lmerTest takes them, also depend on which rows express the hypothesis. They are
+chosen here so that coding, units and the order of the data do not matter: as in treatment coding with the
+first level as base, R's default. What is left is lmerTest's own: in unbalanced data the df change with the
+first level (by up to 0.1 percent for the rat pups with random intercepts, 2.4 percent with random slopes),
+and types I and III give the last term the same F with slightly different df (302.26 and 302.30; 17.69 and
+17.88).
+No basis-free definition comes within 0.1 percent of lmerTest there. F itself, and Kenward-Roger's df, depend
+on nothing but the hypothesis.
 
 Type I and II rows come from crossproducts of X, in which terms are adjusted for each other as by least
 squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980).
@@ -19,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.data.columns import labels
-from mixwell.design.coding import ColumnPlan, VariableCoding, fill_column, plan_columns
+from mixwell.design.coding import ColumnPlan, Values, VariableCoding, fill_column, plan_columns
 from mixwell.design.contrasts import Contrast, contrast_columns
 from mixwell.design.functions import Categories, Matrix, Value
 from mixwell.design.record import Design, Recipe
@@ -117,10 +123,10 @@ def _adjusted_rows(
 ) -> list[tuple[str, FloatArray]]:
     """Rows [0, X1'M X1, X1'M X2]: a term X1 adjusted for X0 (M); X2 are later terms or contain it."""
     x = design.x[:, kept]
-    change = _to_treatment(design, recipe)[np.ix_(kept, kept)] if len(kept) == design.x.shape[1] else None
-    back = np.eye(len(kept)) if change is None else np.linalg.inv(change)
+    change, estimable = _to_treatment(design, recipe, kept)
+    back = np.linalg.inv(change)
     cross = back.T @ (x.T @ x) @ back
-    position = {int(column): i for i, column in enumerate(kept)}
+    position = {int(column): i for i, column in enumerate(estimable)}
     columns = [[position[c] for c in term.columns if c in position] for term in design.fixed_terms]
     found = []
     for t, term in enumerate(design.fixed_terms):
@@ -145,7 +151,7 @@ def _adjusted_rows(
         # The basis is lmerTest's: columns adjusted one by one, or as they are where no term contains this.
         one_by_one = sequential or bool(after)
         reduced = _doolittle(block, rows) if one_by_one else np.asarray(np.linalg.solve(block, rows))
-        found.append((term.name, reduced if change is None else reduced @ change))
+        found.append((term.name, reduced @ change))
     return found
 
 
@@ -156,21 +162,53 @@ def _doolittle(block: FloatArray, rows: FloatArray) -> FloatArray:
     return np.asarray(reduced / np.diagonal(lower)[:, np.newaxis])
 
 
-def _to_treatment(design: Design, recipe: Recipe) -> FloatArray:
-    """D (p, p) with X = X_treatment D; the coefficients in treatment coding are D beta."""
+def _to_treatment(
+    design: Design, recipe: Recipe | None, kept: NDArray[np.intp]
+) -> tuple[FloatArray, NDArray[np.intp]]:
+    """The estimable coefficients in treatment coding: D (rank, rank) with gamma = D beta, and their columns.
+
+    Where columns are aliased, those that depend on the ones before them are left out, in either coding.
+    """
+    same = np.eye(len(kept)), kept
+    if recipe is None:
+        return same
     fixed = recipe.formula.fixed
     codings = {variable.expression: recipe.codings[variable.expression] for variable in fixed.variables}
     treatment = {node: _treatment(coding) for node, coding in codings.items()}
     if all(treatment[node] is coding for node, coding in codings.items()):
-        return np.eye(len(recipe.x))
+        return same
     plans = tuple(column.plan for column in plan_columns(fixed, treatment))
     if len(plans) != len(recipe.x):
-        return np.eye(len(recipe.x))
+        return same
     values, n_rows = _cells(codings)
     ours, theirs = _columns(recipe.x, values, n_rows), _columns(plans, values, n_rows)
-    change, _, _, _ = np.linalg.lstsq(theirs, ours, rcond=None)
+    # X_treatment = X C; a column of C that vanishes in the data's own X is aliased with those before it.
+    change, _, _, _ = np.linalg.lstsq(ours, theirs, rcond=None)
     change[np.abs(change) < SMALL] = 0
-    return np.asarray(change)
+    largest = np.linalg.norm(design.x, axis=0) @ np.abs(change)
+    if len(kept) < len(plans):
+        change = change[kept] - aliasing(design.x, kept)[kept] @ np.delete(change, kept, axis=0)
+    estimable = _leading(np.linalg.qr(design.x[:, kept], mode="r") @ change, largest)
+    if len(estimable) != len(kept):
+        return same
+    return np.linalg.inv(change[:, estimable]), estimable
+
+
+def _leading(columns: FloatArray, largest: FloatArray) -> NDArray[np.intp]:
+    """Indices of the columns that do not depend on those before them.
+
+    ``largest`` bounds the length of each before cancellation, which leaves its rounding errors.
+    """
+    basis = np.zeros((len(columns), 0))
+    found = []
+    for j, column in enumerate(columns.T):
+        new = column - basis @ (basis.T @ column)
+        new -= basis @ (basis.T @ new)
+        length = float(np.linalg.norm(new))
+        if length > SMALL * largest[j]:
+            basis = np.column_stack([basis, new / length])
+            found.append(j)
+    return np.array(found, dtype=np.intp)
 
 
 def _treatment(coding: VariableCoding) -> VariableCoding:
@@ -217,8 +255,9 @@ def canonical_rows(
 ) -> tuple[FloatArray, FloatArray]:
     """The same joint hypothesis, in rows that depend on nothing else.
 
-    They are the reduced row echelon form in treatment coding. So a hypothesis has one test, whichever
-    contrasts express it and however factors are coded; rows of type III tests are in this form already.
+    They are the reduced row echelon form in treatment coding, with numeric variables in units of their
+    standard deviations. So a hypothesis has one test, whichever contrasts express it, however factors are
+    coded and whatever the units; rows of type III tests are in this form already.
 
     Parameters
     ----------
@@ -228,10 +267,9 @@ def canonical_rows(
         Shapes (m, rank) and (m,): the hypothesis is that ``value``, estimated by rows @ beta less a constant,
         is zero.
     """
-    change = _to_treatment(design, design.recipe) if design.recipe is not None else np.eye(len(kept))
-    if len(kept) < design.x.shape[1]:
-        change = np.eye(len(kept))
-    reduced = np.column_stack([np.linalg.solve(change.T, rows.T).T, value])
+    change, estimable = _to_treatment(design, design.recipe, kept)
+    unit = _units(design)[estimable]
+    reduced = np.column_stack([np.linalg.solve(change.T, rows.T).T / unit, value])
     reduced /= np.abs(reduced[:, :-1]).max(axis=1)[:, np.newaxis]
     pivot = 0
     for column in range(len(kept)):
@@ -246,7 +284,28 @@ def canonical_rows(
         others = np.arange(len(reduced)) != pivot
         reduced[others] -= np.outer(reduced[others, column], reduced[pivot])
         pivot += 1
-    return reduced[:, :-1] @ change, reduced[:, -1]
+    return reduced[:, :-1] * unit @ change, reduced[:, -1]
+
+
+def _units(design: Design) -> FloatArray:
+    """Per column of X the standard deviation of its numeric part, one number for all columns of a term."""
+    unit = np.ones(design.x.shape[1])
+    recipe = design.recipe
+    if recipe is None:
+        return unit
+    values = Values(design.variables, dict(recipe.states))
+    known = {variable.name: variable for variable in recipe.formula.fixed.variables}
+    for term in design.fixed_terms:
+        _, numbers = _parts(recipe, term.variables)
+        product = np.ones((design.n_obs, 1))
+        for name in sorted(numbers):
+            value = values.of(known[name])
+            array = value.columns if isinstance(value, Matrix) else np.asarray(value)[:, np.newaxis]
+            product = (product[:, :, np.newaxis] * array[:, np.newaxis, :]).reshape(design.n_obs, -1)
+        spread = float(np.sqrt(np.mean(product.var(axis=0))))
+        if spread > 0:
+            unit[list(term.columns)] = spread
+    return unit
 
 
 # ---- type III
