@@ -43,7 +43,7 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 reference:
-	cd tests/reference/scripts && for s in 0*.R; do Rscript $$s || exit 1; done
+	cd tests/reference/scripts && for s in 0[0-8]*.R 1*.R 09_checksums.R; do Rscript $$s || exit 1; done
 
 clean:
 	rm -rf $(VENV) target

@@ -115,8 +115,37 @@ def test_empty_cells_leave_the_estimable_part(type_: str) -> None:
         warnings.simplefilter("ignore")
         fit = mw.lmer(FORMULA, data)
     table = fit.anova(type=type_).set_index("term")
-    assert table.loc["Treatment:sex", "num_df"] == 1
+    assert table["num_df"].to_dict() == {"Treatment": 2, "sex": 1, "Lsize": 1, "Treatment:sex": 1}
     assert np.isfinite(table.astype(float)).all().all()
+
+
+def test_type_three_with_an_empty_cell_compares_what_can_be_compared() -> None:
+    """Goodnight's rules by hand: sexes in the average of the two groups that have both, and so on."""
+    data = pups()
+    data = data[~((data["Treatment"] == "High") & (data["sex"] == "Male"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mw.lmer(FORMULA, data)
+    table = fit.anova().set_index("term")
+    sexes = fit.test("sex[Female] + Treatment[Low]:sex[Female] / 2").iloc[0]
+    assert table.loc["sex", "p_value"] == pytest.approx(sexes["p_value"], rel=1e-9)
+    low = "Treatment[Low] + Treatment[Low]:sex[Female] / 2"
+    females = "Treatment[High] - (Treatment[Low] + Treatment[Low]:sex[Female]) / 2"
+    groups = fit.test(f"{low}, {females}", joint=True).iloc[0]
+    assert groups["num_df"] == 2
+    assert table.loc["Treatment", "f_value"] == pytest.approx(groups["f_value"], rel=1e-9)
+    assert table.loc["Treatment", "den_df"] == pytest.approx(groups["den_df"], rel=1e-9)
+
+
+def test_a_single_term_has_one_test_of_all_types() -> None:
+    """A spline with random slopes: its df depend on the basis (50 or 87); every door takes the same."""
+    sleep = cases()["sleep_full_reml"].frame
+    fit = mw.lmer("Reaction ~ bs(Days, df=4) + (Days | Subject)", sleep)
+    tables = [fit.anova(type=t) for t in TYPES]
+    joint = fit.test(np.eye(5)[1:], joint=True).iloc[0]
+    for table in tables:
+        assert table["den_df"][0] == pytest.approx(joint["den_df"], rel=1e-10)
+        assert table["p_value"][0] == pytest.approx(joint["p_value"], rel=1e-9)
 
 
 @pytest.mark.parametrize("type_", TYPES)

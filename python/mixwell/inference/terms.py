@@ -10,8 +10,12 @@ and types I and III give the last term the same F with slightly different df (30
 No basis-free definition comes within 0.1 percent of lmerTest there. F itself, and Kenward-Roger's df, depend
 on nothing but the hypothesis.
 
+How much a basis can matter shows where single rows have very different df: a spline of time with random
+slopes has 50 in lmerTest's rows and 87 in those of its coefficients (Kenward-Roger: 83).
+
 Type I and II rows come from crossproducts of X, in which terms are adjusted for each other as by least
-squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980).
+squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980) and,
+where cells are empty, Goodnight's (1978) estimable functions, as SAS's.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from mixwell.design.functions import Categories, Matrix, Value
 from mixwell.design.record import Design, Recipe
 from mixwell.errors import MixwellError, ModelError
 from mixwell.formula.expression import Node
-from mixwell.inference.estimable import aliasing, estimable_part
+from mixwell.inference.estimable import aliasing
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +45,8 @@ TYPES = ("I", "II", "III")
 CELLS = 20_000
 # Singular values below this part of the largest are zero.
 SMALL = 1e-9
+# Two hypotheses are the same where their echelon forms differ by less.
+SAME = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,8 @@ def term_rows(design: Design, kept: NDArray[np.intp], type_: str) -> tuple[TermR
         raise ModelError(
             "Analysis of variance needs the terms of a formula; this design was made without one."
         )
-    if type_ == "III":
-        found = _cell_mean_rows(design, recipe, kept)
+    if type_ == "III" and sum(bool(term.variables) for term in design.fixed_terms) > 1:
+        found = _marginal_rows(design, recipe, kept)
     else:
         found = _adjusted_rows(design, recipe, kept, sequential=type_ == "I")
     return tuple(TermRows(name, rows) for name, rows in found if len(rows))
@@ -128,6 +134,7 @@ def _adjusted_rows(
     cross = back.T @ (x.T @ x) @ back
     position = {int(column): i for i, column in enumerate(estimable)}
     columns = [[position[c] for c in term.columns if c in position] for term in design.fixed_terms]
+    n_terms = sum(bool(term.variables) for term in design.fixed_terms)
     found = []
     for t, term in enumerate(design.fixed_terms):
         own = columns[t]
@@ -148,8 +155,9 @@ def _adjusted_rows(
         rows = swept[own]
         rows[:, before] = 0
         block = swept[np.ix_(own, own)]
-        # The basis is lmerTest's: columns adjusted one by one, or as they are where no term contains this.
-        one_by_one = sequential or bool(after)
+        # The basis is lmerTest's: columns adjusted one by one, or as they are where no term contains this; if
+        # it is the only term, all types are type I.
+        one_by_one = sequential or bool(after) or n_terms == 1
         reduced = _doolittle(block, rows) if one_by_one else np.asarray(np.linalg.solve(block, rows))
         found.append((term.name, reduced @ change))
     return found
@@ -185,7 +193,7 @@ def _to_treatment(
     # X_treatment = X C; a column of C that vanishes in the data's own X is aliased with those before it.
     change, _, _, _ = np.linalg.lstsq(ours, theirs, rcond=None)
     change[np.abs(change) < SMALL] = 0
-    largest = np.linalg.norm(design.x, axis=0) @ np.abs(change)
+    largest = _lengths(design, recipe) @ np.abs(change)
     if len(kept) < len(plans):
         change = change[kept] - aliasing(design.x, kept)[kept] @ np.delete(change, kept, axis=0)
     estimable = _leading(np.linalg.qr(design.x[:, kept], mode="r") @ change, largest)
@@ -255,9 +263,10 @@ def canonical_rows(
 ) -> tuple[FloatArray, FloatArray]:
     """The same joint hypothesis, in rows that depend on nothing else.
 
-    They are the reduced row echelon form in treatment coding, with numeric variables in units of their
+    The hypothesis of a term has the rows that it has in an analysis of variance, type III before II and I.
+    Any other has the reduced row echelon form in treatment coding, with numeric variables in units of their
     standard deviations. So a hypothesis has one test, whichever contrasts express it, however factors are
-    coded and whatever the units; rows of type III tests are in this form already.
+    coded and whatever the units.
 
     Parameters
     ----------
@@ -267,12 +276,32 @@ def canonical_rows(
         Shapes (m, rank) and (m,): the hypothesis is that ``value``, estimated by rows @ beta less a constant,
         is zero.
     """
-    change, estimable = _to_treatment(design, design.recipe, kept)
-    unit = _units(design)[estimable]
-    reduced = np.column_stack([np.linalg.solve(change.T, rows.T).T / unit, value])
-    reduced /= np.abs(reduced[:, :-1]).max(axis=1)[:, np.newaxis]
+    if len(rows) == 1:
+        return rows, value
+    change, unit = np.eye(len(kept)), np.ones(len(kept))
+    if design.recipe is not None:
+        change, estimable = _to_treatment(design, design.recipe, kept)
+        unit = _units(design, design.recipe)[estimable]
+    back = np.linalg.inv(change) / unit
+    reduced, reduced_value = _echelon(rows @ back, value)
+    if design.recipe is not None:
+        for type_ in reversed(TYPES):
+            for term in term_rows(design, kept, type_):
+                if len(term.rows) != len(rows):
+                    continue
+                theirs, _ = _echelon(term.rows @ back, np.zeros(len(rows)))
+                if np.abs(theirs - reduced).max() < SAME:
+                    turned = term.rows @ back @ np.linalg.pinv(reduced)
+                    return term.rows, turned @ reduced_value
+    return (reduced * unit) @ change, reduced_value
+
+
+def _echelon(rows: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Reduced row echelon form of linearly independent rows, and their values."""
+    reduced = np.column_stack([rows, value])
+    reduced /= np.abs(rows).max(axis=1)[:, np.newaxis]
     pivot = 0
-    for column in range(len(kept)):
+    for column in range(rows.shape[1]):
         if pivot == len(reduced):
             break
         best = pivot + int(np.argmax(np.abs(reduced[pivot:, column])))
@@ -284,15 +313,18 @@ def canonical_rows(
         others = np.arange(len(reduced)) != pivot
         reduced[others] -= np.outer(reduced[others, column], reduced[pivot])
         pivot += 1
-    return reduced[:, :-1] * unit @ change, reduced[:, -1]
+    return reduced[:, :-1], reduced[:, -1]
 
 
-def _units(design: Design) -> FloatArray:
+def _lengths(design: Design, recipe: Recipe) -> FloatArray:
+    """How long the columns of X are or, where they vanish in the data, could be."""
+    possible = np.sqrt(design.n_obs) * _units(design, recipe)
+    return np.asarray(np.maximum(np.linalg.norm(design.x, axis=0), possible))
+
+
+def _units(design: Design, recipe: Recipe) -> FloatArray:
     """Per column of X the standard deviation of its numeric part, one number for all columns of a term."""
     unit = np.ones(design.x.shape[1])
-    recipe = design.recipe
-    if recipe is None:
-        return unit
     values = Values(design.variables, dict(recipe.states))
     known = {variable.name: variable for variable in recipe.formula.fixed.variables}
     for term in design.fixed_terms:
@@ -311,28 +343,96 @@ def _units(design: Design) -> FloatArray:
 # ---- type III
 
 
-def _cell_mean_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> list[tuple[str, FloatArray]]:
+def _marginal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> list[tuple[str, FloatArray]]:
+    if len(kept) < design.x.shape[1]:
+        return _orthogonal_rows(design, recipe, kept)
     fixed = recipe.formula.fixed
     by_name = {variable.name: recipe.codings[variable.expression] for variable in fixed.variables}
-    present = set(kept.tolist())
-    # A term that is aliased as a whole is not in the model; of one aliased in part, some contrasts remain.
-    alive = [column for term in design.fixed_terms if present & set(term.columns) for column in term.columns]
-    null_space = aliasing(design.x[:, alive], [alive.index(int(column)) for column in kept])
-    estimable = [alive.index(int(column)) for column in kept]
-    plans = [recipe.x[column] for column in alive]
     sizes = {node: len(coding.levels) for node, coding in recipe.codings.items() if coding.levels is not None}
     found = []
     for term in design.fixed_terms:
-        if not term.variables or not present & set(term.columns):
+        if not term.variables:
             continue
         codings = [by_name[name] for name in term.variables]
         others = [other for other in design.fixed_terms if other is not term]
         directions = _directions(recipe, term.variables, codings, [other.variables for other in others])
         # The first variable varies fastest, as in the columns.
         choices = [dict(choice) for choice in product(*reversed(directions))]
-        rows = np.array([[_loading(plan, choice, sizes) for plan in plans] for choice in choices])
-        found.append((term.name, estimable_part(rows, null_space)[:, estimable]))
+        found.append(
+            (
+                term.name,
+                np.array([[_loading(plan, choice, sizes) for plan in recipe.x] for choice in choices]),
+            )
+        )
     return found
+
+
+def _orthogonal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> list[tuple[str, FloatArray]]:
+    """Type III where columns are aliased, as by empty cells.
+
+    The estimable functions that involve a term and those containing it, and are orthogonal to the ones that
+    involve the latter alone (Goodnight 1978, SAS Technical Report R-101). A function L gamma of the
+    parameters gamma of indicator columns, one for each level or combination, is estimable where L = l G, with
+    X_indicators = X_kept G. Without empty cells these are comparisons of equally weighted means of cells.
+    """
+    present = set(kept.tolist())
+    # A term that is aliased as a whole is not in the model; of one aliased in part, some contrasts remain.
+    alive = [term for term in design.fixed_terms if present & set(term.columns)]
+    by_name = {variable.name: variable.expression for variable in recipe.formula.fixed.variables}
+    codings = {node: recipe.codings[node] for node in by_name.values()}
+    values, n_rows = _cells(codings)
+    indicators = [_indicators([values[by_name[name]] for name in term.variables], n_rows) for term in alive]
+    owner = np.repeat(np.arange(len(alive)), [block.shape[1] for block in indicators])
+    columns = [column for term in alive for column in term.columns]
+    ours = _columns(tuple(recipe.x[column] for column in columns), values, n_rows)
+    full, _, _, _ = np.linalg.lstsq(ours, np.hstack(indicators), rcond=None)
+    estimable = [columns.index(int(column)) for column in kept]
+    shares = np.zeros((len(kept), len(columns)))
+    shares[:, estimable] = np.eye(len(kept))
+    null_space = aliasing(design.x[:, columns], estimable)
+    dropped = np.setdiff1d(np.arange(len(columns)), estimable)
+    shares[:, dropped] = -null_space[estimable]
+    # In coordinates of orthonormal columns, so that units do not matter.
+    r = np.linalg.qr(design.x[:, kept], mode="r")
+    g = r @ shares @ full
+    largest = _lengths(design, recipe)[columns] @ np.abs(full)
+    change, order = _to_treatment(design, recipe, kept)
+    unit = _units(design, recipe)[order]
+    found = []
+    for t, term in enumerate(alive):
+        if not term.variables:
+            continue
+        above = [s for s, other in enumerate(alive) if contains(recipe, other.variables, term.variables)]
+        own = _left_null(g[:, ~np.isin(owner, [t, *above])], largest[~np.isin(owner, [t, *above])])
+        higher = _left_null(g[:, ~np.isin(owner, above)], largest[~np.isin(owner, above)])
+        involved = np.isin(owner, above)
+        overlap = own @ g[:, involved] @ g[:, involved].T @ higher.T
+        rows = _left_null(overlap, np.full(overlap.shape[1], np.abs(overlap).max(initial=0.0))) @ own
+        if len(rows):
+            echelon, _ = _echelon(np.linalg.solve(change.T, (rows @ r).T).T / unit, np.zeros(len(rows)))
+            found.append((term.name, (echelon * unit) @ change))
+    return found
+
+
+def _indicators(values: list[Value], n_rows: int) -> FloatArray:
+    """A column for each combination of levels, times the numeric variables."""
+    out = np.ones((n_rows, 1))
+    for value in values:
+        if isinstance(value, Categories):
+            block = (value.codes[:, np.newaxis] == np.arange(len(value.levels))).astype(np.float64)
+        else:
+            block = value.columns if isinstance(value, Matrix) else np.asarray(value)[:, np.newaxis]
+        out = (out[:, :, np.newaxis] * block[:, np.newaxis, :]).reshape(n_rows, -1)
+    return out
+
+
+def _left_null(matrix: FloatArray, largest: FloatArray) -> FloatArray:
+    """Orthonormal rows l with l @ matrix = 0; columns of rounding size against ``largest`` are zero."""
+    length = np.linalg.norm(matrix, axis=0)
+    some = length > SMALL * largest
+    u, singular, _ = np.linalg.svd(matrix[:, some] / length[some])
+    rank = int(np.sum(singular > SMALL))
+    return np.asarray(u[:, rank:].T)
 
 
 def _directions(

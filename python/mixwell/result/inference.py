@@ -194,9 +194,10 @@ class Inference(Engine):
             ``"a - b = 2, c = 0"``; or a matrix with a row per hypothesis and a column per fixed effect.
         joint
             One F test of all of them instead of a t test each. A hypothesis has one F test, whichever
-            contrasts express it, however factors are coded and whatever the units. Only Satterthwaite's df
-            of several rows, as lmerTest's, change slightly with the first level of a factor and the order of
-            terms (most often by less than 0.1 percent, 4.5 percent at most in the cases tried).
+            contrasts express it, however factors are coded and whatever the units; that of a term is its line
+            in :meth:`anova`. Satterthwaite's df of several rows have, as lmerTest's, no definition free of
+            the basis: they change with the first level of a factor (mostly by less than 1 percent), and much
+            where single rows have very different df. Kenward-Roger's depend on the hypothesis alone.
         ddf
             Degrees of freedom: ``"satterthwaite"`` (as lmerTest), ``"kenward-roger"`` (as pbkrtest, with
             adjusted standard errors; REML only), ``"containment"``, ``"between-within"`` (as SAS),
@@ -257,9 +258,9 @@ class Inference(Engine):
         ----------
         type
             ``"I"``: each term after those before it. ``"II"``: after all that do not contain it. ``"III"``:
-            means of cells compared with equal weights. No type depends on the coding of factors; with several
-            numerator df, Satterthwaite's denominator df depend, as lmerTest's, on which level is the first
-            (see :meth:`test`). Kenward-Roger's do not.
+            means of cells compared with equal weights (with empty cells as in SAS, Goodnight 1978). No type
+            depends on the coding of factors; with several numerator df, Satterthwaite's denominator df
+            depend, as lmerTest's, on which level is the first (see :meth:`test`). Kenward-Roger's do not.
         ddf
             Denominator degrees of freedom, see :meth:`test`.
         robust, cluster
