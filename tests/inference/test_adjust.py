@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import studentized_range
 
-from mixwell.inference.adjust import METHODS, adjusted_p, critical_values, maximum_upper, range_upper
+from mixwell.inference.adjust import METHODS, Family, adjusted_p, critical_values, maximum_upper, range_upper
 from mixwell.inference.contrast import t_two_sided
 
 
@@ -54,7 +54,7 @@ def test_methods_are_ordered_and_never_below_the_plain_p() -> None:
     t = np.array([0.3, 2.1, 3.5])
     df = np.array([12.0, 12.0, 12.0])
     plain = t_two_sided(t, df)
-    found = {m: adjusted_p(m, t, df, pair_correlation(3), 3) for m in METHODS}
+    found = {m: adjusted_p(m, t, Family(df, pair_correlation(3), 3)) for m in METHODS}
     for p in found.values():
         assert (p >= plain * (1 - 1e-12)).all()
         assert (p <= 1).all()
@@ -66,13 +66,13 @@ def test_methods_are_ordered_and_never_below_the_plain_p() -> None:
 def test_small_p_values_are_not_lost() -> None:
     t, df = np.array([30.0, 25.0, 1.0]), np.full(3, 200.0)
     for method in METHODS:
-        p = adjusted_p(method, t, df, pair_correlation(3), 3)
+        p = adjusted_p(method, t, Family(df, pair_correlation(3), 3))
         assert 0 < p[0] < 1e-60
 
 
-@pytest.mark.parametrize("adjust", ["tukey", "mvt", "dunnett", "sidak", "bonferroni"])
+@pytest.mark.parametrize("adjust", ["tukey", "mvt", "dunnett", "scheffe", "sidak", "bonferroni"])
 def test_intervals_end_where_the_adjusted_test_is_at_its_level(adjust: str) -> None:
     df = np.array([7.0, 7.0, 30.0])
-    critical = critical_values(adjust, 0.95, df, pair_correlation(3), 3)
-    p = adjusted_p(adjust, critical, df, pair_correlation(3), 3)
+    critical = critical_values(adjust, 0.95, Family(df, pair_correlation(3), 3))
+    p = adjusted_p(adjust, critical, Family(df, pair_correlation(3), 3))
     np.testing.assert_allclose(p, 0.05, rtol=1e-6)

@@ -164,3 +164,106 @@ def test_joint_kenward_roger_matches_krmodcomp(name: str) -> None:
         assert found["den_df"] == pytest.approx(row["den_df"], rel=1e-4)
         assert found["f_value"] == pytest.approx(row["f_value"], rel=1e-5)
         assert found["p_value"] == pytest.approx(row["p_value"], rel=1e-4)
+
+
+# ---- means: what R's calls are here
+
+
+def split_plot(method: str, **arguments: Any) -> Any:
+    arguments = {"adjust": None} | arguments
+    return lambda f, ddf: f.emmeans("nitro", ddf=ddf).contrast(method, **arguments)
+
+
+MEANS: dict[tuple[str, str], Any] = {
+    ("three_way", "cells"): lambda f, ddf: f.emmeans("Treatment * sex", at={"Lsize": [8, 14]}, ddf=ddf),
+    ("three_way", "slopes"): lambda f, ddf: f.emtrends("Lsize", "Treatment * sex", ddf=ddf),
+    ("three_way", "slope_pairs"): lambda f, ddf: f.emtrends("Lsize", "Treatment | sex", ddf=ddf).contrast(
+        adjust=None
+    ),
+    ("slopes", "cells"): lambda f, ddf: f.emmeans("Treatment | sex", ddf=ddf),
+    ("slopes", "interaction"): lambda f, ddf: f.emmeans("Treatment * sex", ddf=ddf).contrast(
+        interaction="pairwise"
+    ),
+    ("slopes", "mixed"): lambda f, ddf: f.emmeans("Treatment * sex", ddf=ddf).contrast(
+        interaction=["consec", "eff"]
+    ),
+    ("weights", "cells"): lambda f, ddf: f.emmeans("Treatment * sex", ddf=ddf),
+    ("offset", "margins"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf),
+    ("log_response", "cells"): lambda f, ddf: f.emmeans("Treatment | sex", ddf=ddf, type="response"),
+    ("log_response", "ratios"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf, type="response").contrast(
+        "trt.vs.ctrl", adjust=None
+    ),
+    ("log_response", "revpairwise"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf, type="response").contrast(
+        "revpairwise", adjust=None
+    ),
+    ("empty_cell", "cells"): lambda f, ddf: f.emmeans("Treatment * sex", ddf=ddf),
+    ("empty_cell", "margins"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf),
+    ("no_intercept", "margins"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf),
+    ("poly", "at"): lambda f, ddf: f.emmeans("Lsize", at={"Lsize": [6, 10, 15]}, ddf=ddf),
+    ("splines", "at"): lambda f, ddf: f.emmeans("Days", at={"Days": [1, 4.5, 8]}, ddf=ddf),
+    ("split_plot", "poly"): split_plot("poly"),
+    ("split_plot", "consec"): split_plot("consec"),
+    ("split_plot", "mean_chg"): split_plot("mean_chg"),
+    ("split_plot", "del_eff"): split_plot("del.eff"),
+    ("split_plot", "hommel"): split_plot("pairwise", adjust="hommel"),
+    ("split_plot", "hochberg"): split_plot("pairwise", adjust="hochberg"),
+    ("split_plot", "scheffe"): split_plot("pairwise", adjust="scheffe"),
+    ("split_plot", "sidak"): split_plot("eff", adjust="sidak"),
+    ("split_plot", "dunnett"): split_plot("trt.vs.ctrl", adjust="dunnett", ref=1),
+    ("split_plot", "side_less"): split_plot("consec", side="less"),
+    ("split_plot", "side_more"): split_plot("consec", side="greater", null=5),
+    ("split_plot", "null"): split_plot("consec", null=10),
+    ("split_plot", "interaction"): lambda f, ddf: f.emmeans("Variety * nitro", ddf=ddf).contrast(
+        interaction=["pairwise", "poly"]
+    ),
+    ("cake", "slopes"): lambda f, ddf: f.emtrends("temp", "recipe", ddf=ddf),
+    ("cake", "slope_pairs"): lambda f, ddf: f.emtrends("temp", "recipe", ddf=ddf).contrast(adjust="holm"),
+    ("growth", "at"): lambda f, ddf: f.emmeans("Sex | age", at={"age": [8, 14]}, ddf=ddf),
+    ("growth", "pairs"): lambda f, ddf: f.emmeans("Sex | age", at={"age": [8, 14]}, ddf=ddf).contrast(),
+    ("growth_ml", "slopes"): lambda f, ddf: f.emtrends("age", "Sex", ddf=ddf),
+    ("crossed", "pairs"): lambda f, ddf: f.emmeans("group", ddf=ddf).contrast(adjust=None),
+    ("schools", "margins"): lambda f, ddf: f.emmeans("Sex", ddf=ddf),
+    ("schools", "proportional"): lambda f, ddf: f.emmeans("Sex", weights="proportional", ddf=ddf),
+    ("schools", "slopes"): lambda f, ddf: f.emtrends("SES", "MEANSES", at={"MEANSES": [-0.3, 0.3]}, ddf=ddf),
+    ("singular", "margins"): lambda f, ddf: f.emmeans("half", ddf=ddf),
+}
+
+
+def recorded_means() -> list[Any]:
+    found = [
+        pytest.param(name, key, ddf, id=f"{name}-{key}-{ddf}")
+        for name, case in CASES.items()
+        for key, by_ddf in (case["means"] or {}).items()
+        for ddf in METHODS
+        if by_ddf.get(ddf)
+    ]
+    assert {parameter.values[:2] for parameter in found} == set(MEANS)
+    return found
+
+
+@pytest.mark.parametrize(("name", "key", "ddf"), recorded_means())
+def test_means_and_contrasts(name: str, key: str, ddf: str) -> None:
+    """Estimates to 1e-6 of a standard error or of themselves; ends as the df, which R takes to 1e-5."""
+    wanted = CASES[name]["means"][key][ddf]
+    table = MEANS[name, key](fit_of(name), ddf).frame
+    assert len(table) == len(wanted)
+    # Dunnett's and mvt's p-values are integrals over directions here and by Monte Carlo in R.
+    loose = {"rel": 0.01, "abs": 2e-3} if key == "dunnett" else {"rel": 2e-4, "abs": 0.0}
+    for (_, ours), row in zip(table.iterrows(), wanted, strict=True):
+        for label in ("Treatment", "sex", "Variety", "recipe", "Sex", "contrast"):
+            if label in row and label in table:
+                # R writes the factor's name before levels that are numbers.
+                assert ours[label] == row[label].replace("nitro", "")
+        if row["std_error"] is None:
+            assert np.isnan(ours["estimate"])
+            continue
+        se = row["std_error"]
+        assert ours["estimate"] == pytest.approx(row["estimate"], rel=1e-6, abs=5e-6 * se)
+        assert ours["std_error"] == pytest.approx(se, rel=5e-6)
+        assert ours["df"] == pytest.approx(row["df"], rel=2e-4)
+        for ours_end, end in (("conf_low", "conf_low"), ("conf_high", "conf_high")):
+            if row.get(end) is not None and isinstance(row[end], float | int) and key != "dunnett":
+                assert ours[ours_end] == pytest.approx(row[end], rel=1e-6, abs=5e-4 * se)
+        if "p_value" in row and "p_value" in table:
+            assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-5, abs=1e-5)
+            assert ours["p_value"] == pytest.approx(row["p_value"], **loose)

@@ -239,7 +239,7 @@ def test_polynomials_are_orthogonal_whole_numbers(n: int) -> None:
         (lambda f: f.emmeans("sex", at={"Lsize": "many"}), "must be numbers"),
         (lambda f: f.emmeans("sex", at={"Treatment": ["Hgh"]}), "did you mean 'High'"),
         (lambda f: f.emmeans("sex").contrast("all"), "'pairwise'"),
-        (lambda f: f.emmeans("sex").contrast(adjust="scheffe"), "'tukey'"),
+        (lambda f: f.emmeans("sex").contrast(adjust="shefe"), "'scheffe'"),
         (lambda f: f.emmeans("Treatment").contrast("eff", adjust="tukey"), "mvt"),
         (lambda f: f.emmeans("Lsize").contrast(), "only one mean"),
         (lambda f: f.emmeans("sex").contrast("trt.vs.ctrl", ref="male"), "did you mean 'Male'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,16 +26,23 @@ def pups(coding: str = "treatment", formula: str = "weight ~ Treatment * sex + L
 # ---- one hypothesis, one p-value
 
 
-@pytest.mark.parametrize("ddf", DDF)
-def test_a_coefficient_has_one_test_through_every_door(ddf: str) -> None:
-    fit = pups(formula="weight ~ Treatment + sex + Lsize + (1 | Litter)")
-    tidy = fit.tidy(ddf=ddf, conf_int=True).set_index("term").loc["sex[Female]"]
-    test = fit.test("sex[Female] = 0", ddf=ddf).iloc[0]
-    matrix = fit.test((fit.params.index == "sex[Female]").astype(float)[None, :], ddf=ddf).iloc[0]
-    joint = fit.test("sex[Female]", joint=True, ddf=ddf).iloc[0]
-    interval = fit.conf_int(ddf=ddf).loc["sex[Female]"]
-    pair = fit.emmeans("sex", ddf=ddf).contrast("pairwise").frame.iloc[0]
-    summary = fit.summary(ddf=ddf).content.fixed
+ADDITIVE = "weight ~ Treatment + sex + Lsize + (1 | Litter)"
+DOORS: list[dict[str, Any]] = [{"ddf": ddf} for ddf in DDF]
+DOORS += [{"robust": kind} for kind in ("CR0", "CR1", "CR2")]
+by_method = pytest.mark.parametrize("how", DOORS, ids=lambda how: next(iter(how.values())))
+
+
+@by_method
+def test_a_coefficient_has_one_test_through_every_door(how: dict[str, Any]) -> None:
+    fit = pups(formula=ADDITIVE)
+    tidy = fit.tidy(**how, conf_int=True).set_index("term").loc["sex[Female]"]
+    row = (fit.params.index == "sex[Female]").astype(float)[None, :]
+    test, matrix = (fit.test(asked, **how).iloc[0] for asked in ("sex[Female] = 0", row))
+    joint = fit.test("sex[Female]", joint=True, **how).iloc[0]
+    interval = fit.conf_int(**how).loc["sex[Female]"]
+    one = fit.conf_int(**how, parameters="sex[Female]")
+    pair = fit.emmeans("sex", **how).contrast("pairwise").frame.iloc[0]
+    summary = fit.summary(**how).content.fixed
     at = summary.names.index("sex[Female]")
     p = tidy["p_value"]
     # Equal to the last digits: sums over several contrasts may be taken in another order.
@@ -42,17 +50,68 @@ def test_a_coefficient_has_one_test_through_every_door(ddf: str) -> None:
     assert matrix["p_value"] == pytest.approx(p, rel=1e-12)
     assert summary.p_value[at] == pytest.approx(p, rel=1e-12)
     assert summary.df[at] == pytest.approx(tidy["df"], rel=1e-13)
-    assert joint["p_value"] == pytest.approx(p, rel=1e-11)
-    assert joint["f_value"] == pytest.approx(tidy["statistic"] ** 2, rel=1e-11)
+    assert joint["p_value"] == pytest.approx(p, rel=1e-8)
+    assert joint["f_value"] == pytest.approx(tidy["statistic"] ** 2, rel=1e-8)
     assert pair["p_value"] == pytest.approx(p, rel=1e-9)
     assert -pair["estimate"] == pytest.approx(tidy["estimate"], rel=1e-12)
     assert -pair["conf_high"] == pytest.approx(interval["conf_low"], rel=1e-9)
     assert interval["conf_low"] == pytest.approx(tidy["conf_low"], rel=1e-13)
+    assert one.index.tolist() == ["sex[Female]"]
+    assert one.iloc[0].tolist() == interval.tolist()
     assert test["conf_low"] == pytest.approx(tidy["conf_low"], rel=1e-13)
     for type_ in ("II", "III"):
-        row = fit.anova(type=type_, ddf=ddf).set_index("term").loc["sex"]
-        assert row["p_value"] == pytest.approx(p, rel=1e-9)
-        assert row["den_df"] == pytest.approx(tidy["df"], rel=1e-11)
+        line = fit.anova(type=type_, **how).set_index("term").loc["sex"]
+        assert line["p_value"] == pytest.approx(p, rel=1e-8)
+        assert line["den_df"] == pytest.approx(tidy["df"], rel=1e-8)
+    # The last term is tested after all others in type I too.
+    last = fit.tidy(**how).set_index("term").loc["Lsize"]
+    line = fit.anova(type="I", **how).set_index("term").loc["Lsize"]
+    assert line["p_value"] == pytest.approx(last["p_value"], rel=1e-8)
+
+
+@by_method
+def test_a_slope_has_one_test_through_every_door(how: dict[str, Any]) -> None:
+    fit = pups(formula=ADDITIVE)
+    tidy = fit.tidy(**how, conf_int=True).set_index("term").loc["Lsize"]
+    slope = fit.emtrends("Lsize", "sex", **how).frame.iloc[1]
+    assert slope["estimate"] == pytest.approx(tidy["estimate"], rel=1e-9)
+    assert slope["df"] == pytest.approx(tidy["df"], rel=1e-8)
+    assert slope["conf_low"] == pytest.approx(tidy["conf_low"], rel=1e-8)
+
+
+@pytest.mark.parametrize("ddf", DDF)
+def test_a_mean_has_one_interval_through_every_door(ddf: str) -> None:
+    """predict at a point of the grid, emmeans, and the same combination of coefficients as a hypothesis."""
+    fit = pups(formula=ADDITIVE)
+    lsize = float(fit.design.variables["Lsize"].floats().mean())
+    at = pd.DataFrame({"Treatment": ["High"], "sex": ["Female"], "Lsize": [lsize]})
+    predicted = fit.predict(at, random=False, interval="confidence", ddf=ddf).iloc[0]
+    text = f"(Intercept) + Treatment[High] + sex[Female] + {lsize!r} * Lsize"
+    test = fit.test(text, ddf=ddf).iloc[0]
+    mean = fit.emmeans("Treatment", at={"sex": "Female"}, ddf=ddf).frame.iloc[2]
+    for column in ("conf_low", "conf_high"):
+        assert predicted[column] == pytest.approx(test[column], rel=1e-10)
+        assert mean[column] == pytest.approx(test[column], rel=1e-10)
+
+
+@by_method
+def test_a_term_has_one_test_through_every_door(how: dict[str, Any]) -> None:
+    fit = pups(formula=ADDITIVE)
+    joint = fit.test("Treatment[Low], Treatment[High] - Treatment[Low]", joint=True, **how).iloc[0]
+    for type_ in ("II", "III"):
+        line = fit.anova(type=type_, **how).set_index("term").loc["Treatment"]
+        for column in ("num_df", "den_df", "f_value"):
+            assert joint[column] == pytest.approx(line[column], rel=1e-8)
+        assert joint["p_value"] == pytest.approx(line["p_value"], rel=1e-7)
+
+
+def test_the_report_tells_the_p_values_of_the_other_doors() -> None:
+    fit = pups(formula=ADDITIVE)
+    p = fit.pvalues["sex[Female]"]
+    text = str(fit.table("text"))
+    line = next(line for line in text.splitlines() if line.startswith("sex[Female]"))
+    assert ("<" in line) if p < 1e-3 else (f"{p:.3f}"[1:] in line)
+    assert f"{fit.df_denom['sex[Female]']:.1f}" in line
 
 
 def test_default_doors_agree() -> None:
@@ -223,7 +282,8 @@ def test_lists_are_several_hypotheses() -> None:
         ("Lsize = ", "missing"),
         ("Lsize = 0 sex[Female]", "comma"),
         ("(Lsize + 1", "not closed"),
-        ("", "missing"),
+        ("", "is empty"),
+        ([], "is empty"),
         ("3 = 3", "nothing to test"),
         ("Lsize - Lsize = 0", "nothing to test"),
         ([[1.0, 0.0]], "7 fixed effects"),

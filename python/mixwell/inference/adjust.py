@@ -7,18 +7,26 @@ p-values keep their relative accuracy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, gammaincc, gammaln, log_ndtr, ndtri
+from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, log_ndtr, ndtri
 
 from mixwell.errors import MixwellError
-from mixwell.inference.contrast import t_quantile, t_two_sided
+from mixwell.inference.contrast import f_upper, t_quantile, t_two_sided
 
 FloatArray = NDArray[np.float64]
 
-METHODS = ("tukey", "dunnett", "mvt", "sidak", "bonferroni", "holm", "fdr")
+METHODS = (
+    "tukey", "dunnett", "mvt", "scheffe", "sidak", "bonferroni", "holm", "hochberg", "hommel", "fdr"
+)  # fmt: skip
+# Those that take one-sided p-values as well.
+ONE_SIDED = ("sidak", "bonferroni", "holm", "hochberg", "hommel", "fdr")
+Side = Literal["two-sided", "less", "greater"]
+SIDES: tuple[str, ...] = get_args(Side)
 
 # Directions on which the multivariate t is averaged.
 DIRECTIONS = 1 << 16
@@ -26,6 +34,43 @@ DIRECTIONS = 1 << 16
 RANK = 1e-10
 
 Rule = tuple[FloatArray, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Comparisons that are allowed for together.
+
+    Attributes
+    ----------
+    df
+        Length m.
+    correlation
+        Shape (m, m), of the m estimates.
+    n_means
+        How many means are compared, for ``"tukey"``.
+    side
+        Whether one direction counts, or both.
+    """
+
+    df: FloatArray
+    correlation: FloatArray
+    n_means: int
+    side: Side = "two-sided"
+
+    def plain_p(self, statistic: FloatArray) -> FloatArray:
+        """P-values of each test by itself."""
+        if self.side == "two-sided":
+            return t_two_sided(statistic, self.df)
+        upward = statistic if self.side == "greater" else -statistic
+        half = t_two_sided(statistic, self.df) / 2
+        return np.asarray(np.where(upward > 0, half, 1 - half))
+
+    def plain_quantile(self, level: float) -> FloatArray:
+        """How many standard errors the interval of each by itself reaches."""
+        if self.side != "two-sided" and level <= 0.5:
+            raise MixwellError(f"A one-sided interval needs a level above 0.5, not {level!r}.")
+        return t_quantile(level if self.side == "two-sided" else 2 * level - 1, self.df)
+
 
 _Z: Rule = np.polynomial.legendre.leggauss(128)
 _Z_COARSE: Rule = np.polynomial.legendre.leggauss(32)
@@ -131,13 +176,15 @@ def _directions(rank: int) -> FloatArray:
     return np.asarray(normal / np.linalg.norm(normal, axis=1)[:, np.newaxis])
 
 
-def check_method(adjust: str | None, *, pairwise: bool) -> None:
+def check_method(adjust: str | None, *, pairwise: bool, side: str = "two-sided") -> None:
     """Refuse methods that do not exist, or do not fit the comparisons.
 
     Raises
     ------
     MixwellError
     """
+    if side not in SIDES:
+        raise MixwellError(f"There is no side={side!r}; there are {', '.join(map(repr, SIDES))}.")
     if adjust is None:
         return
     if adjust not in METHODS:
@@ -148,73 +195,113 @@ def check_method(adjust: str | None, *, pairwise: bool) -> None:
         raise MixwellError(
             "adjust='tukey' is for all pairs; adjust='mvt' takes account of any set of contrasts."
         )
+    if side != "two-sided" and adjust not in ONE_SIDED:
+        raise MixwellError(
+            f"adjust={adjust!r} is two-sided; with side={side!r} there are "
+            f"{', '.join(map(repr, ONE_SIDED))} and None."
+        )
 
 
-def adjusted_p(
-    adjust: str | None, statistic: FloatArray, df: FloatArray, correlation: FloatArray, n_means: int
-) -> FloatArray:
-    """P-values of a family of m t tests.
+def adjusted_p(adjust: str | None, statistic: FloatArray, family: Family) -> FloatArray:
+    """P-values of a family of m t tests, length m.
 
     Parameters
     ----------
     adjust
         One of ``METHODS``; ``"dunnett"`` is ``"mvt"``: the multivariate t distribution with the correlation
         that the comparisons have, for balanced and unbalanced data. None leaves p-values as they are.
-    statistic, df
+    statistic
         Length m.
-    correlation
-        Shape (m, m), of the m estimates.
-    n_means
-        How many means are compared pairwise, for ``"tukey"``.
+    family
+        What the tests have in common.
     """
-    plain = t_two_sided(statistic, df)
-    m = len(plain)
+    plain = family.plain_p(statistic)
+    m, df = len(plain), family.df
     if adjust is None or m == 1:
         return plain
     if adjust == "tukey":
-        return np.array(
-            [range_upper(abs(t) * np.sqrt(2), n_means, v) for t, v in zip(statistic, df, strict=True)]
-        )
+        k = family.n_means
+        return np.array([range_upper(abs(t) * np.sqrt(2), k, v) for t, v in zip(statistic, df, strict=True)])
     if adjust in ("mvt", "dunnett"):
-        return maximum_upper(statistic, df, correlation)
+        return maximum_upper(statistic, df, family.correlation)
+    if adjust == "scheffe":
+        r = rank_of(family.correlation)
+        return np.array([f_upper(t**2 / r, r, v) for t, v in zip(statistic, df, strict=True)])
     if adjust == "sidak":
         return np.asarray(-np.expm1(m * np.log1p(-np.minimum(plain, 1 - 1e-16))))
     if adjust == "bonferroni":
         return np.minimum(1.0, m * plain)
     order = np.argsort(plain, kind="stable")
+    ranked, left = plain[order], m - np.arange(m)
     out = np.empty(m)
     if adjust == "holm":
-        out[order] = np.maximum.accumulate(np.minimum(1.0, (m - np.arange(m)) * plain[order]))
+        out[order] = np.maximum.accumulate(np.minimum(1.0, left * ranked))
+    elif adjust == "hochberg":
+        out[order] = np.minimum.accumulate((left * ranked)[::-1])[::-1]
+    elif adjust == "hommel":
+        out[order] = _hommel(ranked)
     else:  # Benjamini & Hochberg (1995)
-        out[order] = np.minimum.accumulate((m / np.arange(1, m + 1) * plain[order])[::-1])[::-1]
+        out[order] = np.minimum.accumulate((m / np.arange(1, m + 1) * ranked)[::-1])[::-1]
     return out
 
 
-def critical_values(
-    adjust: str | None, level: float, df: FloatArray, correlation: FloatArray, n_means: int
-) -> FloatArray:
+def _hommel(ranked: FloatArray) -> FloatArray:
+    """Hommel (1988): the largest Simes p-value of the intersections that a hypothesis belongs to.
+
+    Of the intersections of k hypotheses that contain the i-th smallest, the least significant takes the k - 1
+    largest others; its Simes p-value is the least of k p_(j) / j.
+
+    >>> import numpy as np
+    >>> _hommel(np.array([0.01, 0.02, 0.022, 0.09])).round(3).tolist()
+    [0.03, 0.04, 0.044, 0.09]
+    """
+    m = len(ranked)
+    out = ranked.copy()
+    for i in range(m):
+        for k in range(2, m + 1):
+            tail = np.arange(m - k, m) if i >= m - k else np.r_[i, np.arange(m - k + 1, m)]
+            simes = float(np.min(k * ranked[tail] / np.arange(1, k + 1)))
+            out[i] = max(out[i], min(1.0, simes))
+    return out
+
+
+def rank_of(correlation: FloatArray) -> int:
+    """How many of the contrasts are independent."""
+    values = np.linalg.eigvalsh(correlation)
+    return int(np.sum(values > RANK * len(values)))
+
+
+def critical_values(adjust: str | None, level: float, family: Family) -> FloatArray:
     """How many standard errors the simultaneous intervals reach, length m.
 
-    Holm's and Benjamini & Hochberg's methods have no intervals of their own: Bonferroni's are given.
+    Stepwise methods (Holm's, Hochberg's, Hommel's) and Benjamini & Hochberg's have no intervals of their own:
+    Bonferroni's are given.
     """
+    df = family.df
     m = len(df)
     if adjust is None or m == 1:
-        return t_quantile(level, df)
+        return family.plain_quantile(level)
     if adjust == "sidak":
-        return t_quantile(level ** (1 / m), df)
+        return family.plain_quantile(level ** (1 / m))
+    if adjust == "scheffe":
+        # Of F on r and v df: t^2 = r F with v / (v + r F) a beta variable.
+        r = rank_of(family.correlation)
+        finite = np.where(np.isinf(df), 1.0, df)
+        x = betaincinv(finite / 2, r / 2, 1 - level)
+        return np.sqrt(np.where(np.isinf(df), 2 * gammainccinv(r / 2, 1 - level), finite * (1 - x) / x))
     if adjust not in ("tukey", "mvt", "dunnett"):
-        return t_quantile(1 - (1 - level) / m, df)
+        return family.plain_quantile(1 - (1 - level) / m)
     found: dict[float, float] = {}
     for v in df.tolist():
         if v not in found:
-            found[v] = _solve(_tail(adjust, v, correlation, n_means), 1 - level, v)
+            found[v] = _solve(_tail(adjust, v, family), 1 - level, v)
     return np.array([found[v] for v in df.tolist()])
 
 
-def _tail(adjust: str, df: float, correlation: FloatArray, n_means: int) -> Callable[[float], float]:
+def _tail(adjust: str, df: float, family: Family) -> Callable[[float], float]:
     if adjust == "tukey":
-        return lambda t: range_upper(t * np.sqrt(2), n_means, df)
-    return lambda t: float(maximum_upper(np.array([t]), np.array([df]), correlation)[0])
+        return lambda t: range_upper(t * np.sqrt(2), family.n_means, df)
+    return lambda t: float(maximum_upper(np.array([t]), np.array([df]), family.correlation)[0])
 
 
 def _solve(tail: Callable[[float], float], alpha: float, df: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,16 +22,26 @@ from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.formula.expression import Call, Node
-from mixwell.inference.adjust import adjusted_p, check_method, critical_values
+from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
 from mixwell.inference.estimable import aliasing, estimable
 from mixwell.inference.grid import averaged, reference_grid
 
 FloatArray = NDArray[np.float64]
 
-CONTRASTS = ("pairwise", "trt.vs.ctrl", "poly", "eff", "consec")
+CONTRASTS = (
+    "pairwise", "revpairwise", "trt.vs.ctrl", "consec", "mean_chg", "eff", "del.eff", "poly"
+)  # fmt: skip
 # What emmeans adjusts by unless told otherwise.
-DEFAULT_ADJUST = {"pairwise": "tukey", "trt.vs.ctrl": "dunnett", "eff": "fdr", "consec": "mvt"}
+DEFAULT_ADJUST = {
+    "pairwise": "tukey",
+    "revpairwise": "tukey",
+    "trt.vs.ctrl": "dunnett",
+    "eff": "fdr",
+    "del.eff": "fdr",
+    "consec": "mvt",
+    "mean_chg": "mvt",
+}
 # Steps of slopes, as part of the variable's range.
 STEP = 1e-4
 
@@ -136,14 +148,16 @@ class Basis:
     notes: tuple[str, ...]
 
 
-def _tests(basis: Basis, means: Means) -> RowTests:
-    """Tests of the rows; NaN where they are not estimable, zero contrasts included."""
+def _tests(basis: Basis, means: Means, null: float = 0.0) -> RowTests:
+    """Tests of the rows against ``null``; NaN where they are not estimable, zero contrasts included."""
     m = len(means.rows)
     columns = [np.full(m, np.nan) for _ in range(6)]
     usable = means.known & means.rows.any(axis=1)
     if usable.any():
-        at = row_tests(basis.method, basis.beta, means.rows[usable], -means.offset[usable])
-        found = (at.estimate - at.null, np.zeros(len(at.null)), at.std_error, at.df, at.statistic, at.p_value)
+        offset = means.offset[usable]
+        at = row_tests(basis.method, basis.beta, means.rows[usable], null - offset)
+        estimate = at.estimate + offset
+        found = (estimate, np.full(len(estimate), null), at.std_error, at.df, at.statistic, at.p_value)
         for column, values in zip(columns, found, strict=True):
             column[usable] = values
     return RowTests(*columns)
@@ -216,24 +230,37 @@ class EmMeans:
         adjust: str | None = "default",
         by: str | Sequence[str] | None = None,
         ref: int | str = 0,
+        *,
+        interaction: str | Sequence[str] | None = None,
+        null: float = 0.0,
+        side: Side = "two-sided",
     ) -> Contrasts:
         """Compare the means, within each combination of the ``by`` variables.
 
         Parameters
         ----------
         method
-            ``"pairwise"``; ``"trt.vs.ctrl"``: each with the reference; ``"consec"``: each with the one
-            before; ``"eff"``: each with their average; ``"poly"``: orthogonal polynomials over equal steps;
-            or name -> weights, one for each mean.
+            ``"pairwise"``, ``"revpairwise"`` (later minus earlier); ``"trt.vs.ctrl"``: each with the
+            reference; ``"consec"``: each with the one before; ``"mean_chg"``: the average of the later means
+            with that of the earlier ones, at each change; ``"eff"``: each with the average of all;
+            ``"del.eff"``: with the average of the others; ``"poly"``: orthogonal polynomials over equal
+            steps; or name -> weights, one for each mean.
         adjust
             P-values and intervals for a family of comparisons: ``"tukey"`` (pairs), ``"dunnett"`` and
-            ``"mvt"`` (multivariate t), ``"sidak"``, ``"bonferroni"``, ``"holm"``, ``"fdr"`` (Benjamini &
-            Hochberg), None. By default as R's emmeans: Tukey for pairs, Dunnett for references, mvt for
-            consecutive ones, fdr for effects, else none. Holm and fdr have Bonferroni's intervals.
+            ``"mvt"`` (multivariate t), ``"scheffe"`` (all contrasts), ``"sidak"``, ``"bonferroni"``,
+            ``"holm"``, ``"hochberg"``, ``"hommel"``, ``"fdr"`` (Benjamini & Hochberg), None. By default as
+            R's emmeans: Tukey for pairs, Dunnett for references, mvt for changes, fdr for effects, else none.
+            Stepwise methods and fdr have Bonferroni's intervals.
         by
             Compare within these variables instead of those given to ``emmeans``.
         ref
             For ``"trt.vs.ctrl"``: label or position of the reference.
+        interaction
+            A family of contrasts, or one for each factor: contrasts of contrasts instead of ``method``.
+        null
+            The value tested against; for ratios its logarithm, on the scale of the model.
+        side
+            ``"less"`` and ``"greater"`` are one-sided: p-values, and intervals with one end infinite.
 
         Examples
         --------
@@ -253,19 +280,28 @@ class EmMeans:
                     raise DataError(f"by: {name!r} is not among the means{near(name, means.labels)}")
             factors = tuple(name for name in means.labels if name not in chosen)
             means = replace(means, by=chosen)
-        name = method if isinstance(method, str) else "custom"
-        wanted = DEFAULT_ADJUST.get(name) if adjust == "default" else adjust
-        check_method(wanted, pairwise=name == "pairwise")
+        if not isinstance(method, str | Mapping):
+            raise MixwellError(f"A contrast is the name of a family or a dict of weights, not {method!r}.")
+        if not np.isfinite(null):
+            raise MixwellError(f"null is a number, not {null!r}.")
+        name = "custom" if interaction is not None or not isinstance(method, str) else method
+        if adjust == "default":
+            adjust = DEFAULT_ADJUST.get(name) if side == "two-sided" else None
+        check_method(adjust, pairwise=name in ("pairwise", "revpairwise"), side=side)
+        ratio = self.basis.transform is not None and self.basis.transform.makes_ratios
         texts: list[str] = []
         rows: list[FloatArray] = []
         offsets: list[float] = []
         known: list[bool] = []
         labels: dict[str, list[object]] = {by_name: [] for by_name in means.by}
-        ratio = self.basis.transform is not None and self.basis.transform.makes_ratios
         sizes: list[int] = []
         for family in means.families():
-            names = [" ".join(str(means.labels[f][i]) for f in factors) for i in family]
-            for text, weights in contrast_weights(method, names, ref, ratio=ratio):
+            if interaction is None:
+                names = [" ".join(str(means.labels[f][i]) for f in factors) for i in family]
+                found = contrast_weights(method, names, ref, ratio=ratio)
+            else:
+                found = _interaction_weights(interaction, means, factors, family, ref, ratio=ratio)
+            for text, weights in found:
                 texts.append(text)
                 rows.append(weights @ means.rows[family])
                 offsets.append(float(weights @ means.offset[family]))
@@ -284,10 +320,13 @@ class EmMeans:
                 transform=None,
                 notes=(*basis.notes, f"Contrasts are on the {basis.transform.name} scale."),
             )
-        return Contrasts(contrasts, basis, wanted, tuple(sizes))
+        return Contrasts(contrasts, basis, adjust, tuple(sizes), float(null), side)
 
     def __repr__(self) -> str:
-        return "\n".join([_text(self.frame), "", *self.notes])
+        return _page(self.frame, self.notes)
+
+    def _repr_html_(self) -> str:
+        return _html(self.frame, self.notes)
 
 
 def _quantiles(df: FloatArray, level: float) -> FloatArray:
@@ -308,12 +347,16 @@ class Contrasts:
         How p-values and intervals allow for several comparisons.
     sizes
         For each contrast, how many means its family compares.
+    null, side
+        What is tested: the value, and whether both directions count.
     """
 
     means: Means
     basis: Basis
     adjust: str | None
     sizes: tuple[int, ...]
+    null: float = 0.0
+    side: Side = "two-sided"
 
     @property
     def frame(self) -> NativeFrame:
@@ -321,7 +364,7 @@ class Contrasts:
 
         With a log response undone, estimates are ratios, tested on the log scale.
         """
-        tests = _tests(self.basis, self.means)
+        tests = _tests(self.basis, self.means, self.null)
         p_value, critical = np.full(len(self.sizes), np.nan), np.full(len(self.sizes), np.nan)
         for family in self.means.families():
             at = family[~np.isnan(tests.df[family])]
@@ -329,12 +372,20 @@ class Contrasts:
                 continue
             rows = self.means.rows[at]
             covariance = rows @ self.basis.method.vcov @ rows.T
-            correlation = covariance / np.outer(tests.std_error[at], tests.std_error[at])
-            n_means = self.sizes[int(family[0])]
-            p_value[at] = adjusted_p(self.adjust, tests.statistic[at], tests.df[at], correlation, n_means)
-            critical[at] = critical_values(self.adjust, self.basis.level, tests.df[at], correlation, n_means)
+            many = Family(
+                tests.df[at],
+                covariance / np.outer(tests.std_error[at], tests.std_error[at]),
+                self.sizes[int(family[0])],
+                self.side,
+            )
+            p_value[at] = adjusted_p(self.adjust, tests.statistic[at], many)
+            critical[at] = critical_values(self.adjust, self.basis.level, many)
         half = critical * tests.std_error
         estimate, low, high = tests.estimate, tests.estimate - half, tests.estimate + half
+        if self.side != "two-sided":
+            (low if self.side == "less" else high)[~np.isnan(half)] = (
+                -np.inf if self.side == "less" else np.inf
+            )
         std_error = tests.std_error
         if self.basis.transform is not None:
             transform = self.basis.transform
@@ -357,19 +408,60 @@ class Contrasts:
     @property
     def notes(self) -> tuple[str, ...]:
         """Degrees of freedom, averaging and adjustment, in sentences."""
-        if self.adjust is None:
-            return self.basis.notes
-        return (*self.basis.notes, f"P-values and intervals adjusted by the {self.adjust} method.")
+        notes = list(self.basis.notes)
+        if self.null:
+            notes.append(f"Tested against {self.null:g}.")
+        if self.side != "two-sided":
+            notes.append(f"P-values and intervals are one-sided: is the contrast {self.side}?")
+        if self.adjust is not None:
+            notes.append(f"P-values and intervals adjusted by the {self.adjust} method.")
+        return tuple(notes)
 
     def __repr__(self) -> str:
-        return "\n".join([_text(self.frame), "", *self.notes])
+        return _page(self.frame, self.notes)
+
+    def _repr_html_(self) -> str:
+        return _html(self.frame, self.notes)
 
 
-def _text(table: NativeFrame) -> str:
-    """All columns of a table, four digits."""
-    if isinstance(table, pd.DataFrame):
-        return table.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-    return str(table)
+# Heads of printed tables, which must be narrow; frames have the whole names.
+HEADS = {"std_error": "SE", "statistic": "t", "p_value": "p", "conf_low": "low", "conf_high": "high"}
+
+
+def _cells(table: NativeFrame) -> dict[str, list[str]]:
+    """Columns of a table as text: estimates to three digits of the smallest standard error."""
+    columns = {str(name): list(table[name]) for name in table.columns}
+    errors = [value for value in columns["std_error"] if np.isfinite(value) and value > 0]
+    digits = min(max(2 - int(np.floor(np.log10(min(errors)))), 0), 9) if errors else 3
+    largest = max((abs(value) for value in columns["estimate"] if np.isfinite(value)), default=0.0)
+
+    def text(name: str, value: object) -> str:
+        if not isinstance(value, float) or name not in (*HEADS, "estimate", "df"):
+            return f"{value:.6g}" if isinstance(value, float) else str(value)
+        if np.isnan(value):
+            return "nonEst"
+        if np.isinf(value):
+            return "Inf" if value > 0 else "-Inf"
+        if name == "p_value":
+            return f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
+        if name in ("df", "statistic"):
+            return f"{value:.{1 if name == 'df' else 2}f}"
+        return f"{value:.4g}" if largest >= 1e7 or digits == 9 else f"{value:.{digits}f}"
+
+    return {HEADS.get(name, name): [text(name, v) for v in column] for name, column in columns.items()}
+
+
+def _page(table: NativeFrame, notes: Sequence[str]) -> str:
+    """A table and remarks in at most 79 columns; where the table is wider, it goes on below."""
+    shown = pd.DataFrame(_cells(table)).to_string(index=False, line_width=79)
+    lines = [line.rstrip(" \\") for line in shown.splitlines()]
+    return "\n".join([*lines, "", *(textwrap.fill(note, 79) for note in notes)])
+
+
+def _html(table: NativeFrame, notes: Sequence[str]) -> str:
+    """The same for notebooks."""
+    body = pd.DataFrame(_cells(table)).to_html(index=False, border=0)
+    return body + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
 
 # ---- weights of contrasts
@@ -413,6 +505,8 @@ def contrast_weights(
         raise MixwellError(f"There is only one mean, {names[0]!r}: nothing to compare.")
     if method == "pairwise":
         return [(names[i] + sign + names[j], unit[i] - unit[j]) for i, j in combinations(range(n), 2)]
+    if method == "revpairwise":
+        return [(names[i] + sign + names[j], unit[i] - unit[j]) for i in range(n) for j in range(i)]
     if method == "consec":
         return [(names[i + 1] + sign + names[i], unit[i + 1] - unit[i]) for i in range(n - 1)]
     if method == "trt.vs.ctrl":
@@ -426,10 +520,47 @@ def contrast_weights(
         return [(names[i] + sign + names[ref], unit[i] - unit[ref]) for i in range(n) if i != ref]
     if method == "eff":
         return [(f"{names[i]} effect", unit[i] - 1 / n) for i in range(n)]
+    if method == "del.eff":
+        return [(f"{names[i]} effect", (n * unit[i] - 1) / (n - 1)) for i in range(n)]
+    if method == "mean_chg":
+        later = [np.arange(n) > i for i in range(n - 1)]
+        return [
+            (f"{names[i]}|{names[i + 1]}", at / at.sum() - ~at / (~at).sum()) for i, at in enumerate(later)
+        ]
     titles = ("linear", "quadratic", "cubic", "quartic")
     return [
         (titles[d - 1] if d <= len(titles) else f"degree {d}", polynomial(n, d)) for d in range(1, min(n, 7))
     ]
+
+
+def _interaction_weights(
+    interaction: str | Sequence[str],
+    means: Means,
+    factors: tuple[str, ...],
+    family: NDArray[np.intp],
+    ref: int | str,
+    *,
+    ratio: bool,
+) -> list[tuple[str, FloatArray]]:
+    """Products of a contrast of each factor's levels; those of the first factor vary fastest."""
+    methods = (interaction,) * len(factors) if isinstance(interaction, str) else tuple(interaction)
+    if len(methods) != len(factors):
+        raise MixwellError(
+            f"interaction has {len(methods)} families of contrasts for {len(factors)} factors: "
+            f"{', '.join(factors)}."
+        )
+    found: list[tuple[str, FloatArray]] = [("", np.ones(len(family)))]
+    for factor, method in zip(reversed(factors), reversed(methods), strict=True):
+        values = [means.labels[factor][i] for i in family]
+        levels = list(dict.fromkeys(values))
+        own = contrast_weights(method, [str(level) for level in levels], ref, ratio=ratio)
+        at = np.array([levels.index(value) for value in values])
+        found = [
+            (f"{text}, {rest}".removesuffix(", "), weights[at] * others)
+            for rest, others in found
+            for text, weights in own
+        ]
+    return found
 
 
 def _dot(a: list[Fraction], b: list[Fraction]) -> Fraction:
@@ -471,10 +602,17 @@ def _specs(
     specs: str | Sequence[str], by: str | Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Variables asked for and variables to divide by, also from ``"~ a * b | c"``."""
+    if isinstance(specs, str) and "~" in specs:
+        left, _, specs = specs.partition("~")
+        if left.strip():
+            raise MixwellError(
+                f"{left.strip()!r} left of '~': first the means, emmeans({specs.strip()!r}), then "
+                f".contrast({left.strip()!r}) of them."
+            )
     if isinstance(specs, str) and "|" in specs:
         specs, _, bar = specs.partition("|")
         by = (*_listed(by), *_listed(bar))
-    factors = _listed(specs.lstrip("~ ") if isinstance(specs, str) else specs)
+    factors = _listed(specs)
     divide = _listed(by)
     if not factors:
         raise MixwellError("Marginal means of what? Give the name of a variable of the fixed part.")

@@ -80,6 +80,8 @@ def read_hypothesis(design: Design, fit: Fit, given: str | Sequence[str] | Array
     """
     names = quantities.kept_names(design, fit)
     texts = _texts(given)
+    if (isinstance(given, Sequence) and not len(given)) or (texts and not any(t.strip() for t in texts)):
+        raise FormulaError("The hypothesis is empty; write one like 'a - b = 2'.")
     if texts is None:
         try:
             array = np.asarray(given, dtype=np.float64)
@@ -245,7 +247,8 @@ class _Reader:
             return FormulaError(
                 f"{name!r} in {self.text!r} was dropped from the model: it is a combination of other columns."
             )
-        return FormulaError(f"{name!r} in {self.text!r} is not a fixed effect{near(name, list(self.known))}")
+        offered = list(self.known)[: self.n]  # as in params, not R's spellings
+        return FormulaError(f"{name!r} in {self.text!r} is not a fixed effect{near(name, offered)}")
 
     def error(self, reason: str) -> FormulaError:
         shown = self.text[self.at : self.at + 20] or "its end"

@@ -27,7 +27,7 @@ emm <- function(x, ...) { s <- recs(summary(x, infer = c(TRUE, TRUE), ...)); n <
 quiet <- function(x) suppressWarnings(suppressMessages(x))
 one <- function(id, data, formula, means = list(), joint = list(), reml = TRUE, kr = reml, weighted = FALSE) {
   data$w_ <- if (weighted) data$w else 1; environment(formula) <- environment()
-  m <- quiet(lmerTest::lmer(formula, data, REML = reml, control = ctl, weights = w_)); methods <- if (kr) c("Satterthwaite", "Kenward-Roger") else "Satterthwaite"
+  m <- quiet(eval(bquote(lmerTest::lmer(.(formula), data, REML = reml, control = ctl, weights = w_)))); methods <- if (kr) c("Satterthwaite", "Kenward-Roger") else "Satterthwaite"
   out <- list(id = id, formula = paste(deparse(formula, width.cutoff = 500), collapse = ""), reml = reml, singular = isSingular(m), criterion = as.numeric(-2 * logLik(m)), vcov = unname(as.matrix(vcov(m))))
   for (d in methods) { b <- list(coefficients = table_of(coef(summary(m, ddf = d))))
     for (t in c("I", "II", "III")) b[[paste0("anova_", t)]] <- table_of(quiet(anova(m, type = t, ddf = d)))
