@@ -698,7 +698,7 @@ def emmeans(
     if slope_of is not None and type_ == "response":
         raise MixwellError("Slopes are on the scale of the model; type must be 'link'.")
     notes = [f"Averaged over the levels of {', '.join(over)}."] if over else []
-    notes.append(f"Degrees of freedom: {title}.")
+    notes.append(f"Degrees of freedom: {title}. Intervals of {100 * level:g}%.")
     if transform is not None and type_ == "link":
         notes.append(f"Results are on the {transform.name} scale of the response.")
     basis = Basis(
