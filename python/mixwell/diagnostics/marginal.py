@@ -115,10 +115,22 @@ def whiten(design: Design, fit: Fit, values: FloatArray, *, most_work: float = M
     out = np.empty_like(matrix)
     for rows in stacks([rows for rows in blocks if len(rows) <= LARGEST_DENSE]):
         root = np.linalg.cholesky(covariance(design, fit, rows))
-        out[rows] = np.linalg.solve(root, matrix[rows])
+        out[rows] = forward_substituted(root, matrix[rows])
     for rows in large:
         out[rows] = _whiten_by_recursion(design, fit, rows, matrix[rows])
     return out if values.ndim == 2 else out[:, 0]
+
+
+def forward_substituted(root: FloatArray, values: FloatArray) -> FloatArray:
+    """L^-1 values of a stack of lower triangular L: (b, m, m) and (b, m, c) -> (b, m, c), row by row of all.
+
+    A general solver factors every L again, m^3 operations in place of m^2.
+    """
+    diagonal = np.diagonal(root, axis1=-2, axis2=-1)[..., None]
+    out, unit = values / diagonal, root / diagonal
+    for i in range(1, root.shape[-1]):
+        out[:, i] -= np.einsum("bj,bjc->bc", unit[:, i, :i], out[:, :i])
+    return out
 
 
 def _n_effects(design: Design, rows: Rows) -> int:
