@@ -114,7 +114,7 @@ def whiten(design: Design, fit: Fit, values: FloatArray, *, most_work: float = M
         )
     out = np.empty_like(matrix)
     for rows in stacks([rows for rows in blocks if len(rows) <= LARGEST_DENSE]):
-        root = np.linalg.cholesky(covariance(design, fit, rows))
+        root: FloatArray = np.asarray(np.linalg.cholesky(covariance(design, fit, rows)), dtype=np.float64)
         out[rows] = forward_substituted(root, matrix[rows])
     for rows in large:
         out[rows] = _whiten_by_recursion(design, fit, rows, matrix[rows])
