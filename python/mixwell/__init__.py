@@ -31,19 +31,10 @@ from mixwell.models import LmerResult, lmer
 
 if TYPE_CHECKING:
     from mixwell import datasets
+    from mixwell.explore.along import cumulative, lag, rolling_mean
     from mixwell.explore.icc import icc_screen
     from mixwell.explore.structure import structure
-    from mixwell.explore.transforms import (
-        between,
-        center,
-        cumulative,
-        cyclic,
-        lag,
-        rolling_mean,
-        scale,
-        time_since,
-        within,
-    )
+    from mixwell.explore.transforms import between, center, cyclic, scale, time_since, within
     from mixwell.inference.power import planned, power
     from mixwell.report.tables import table
 
@@ -93,9 +84,9 @@ _LAZY = {
     "icc_screen": "mixwell.explore.icc",
     "structure": "mixwell.explore.structure",
     "table": "mixwell.report.tables",
+    **dict.fromkeys(("cumulative", "lag", "rolling_mean"), "mixwell.explore.along"),
     **dict.fromkeys(
-        ("between", "center", "cumulative", "cyclic", "lag", "rolling_mean", "scale", "time_since", "within"),
-        "mixwell.explore.transforms",
+        ("between", "center", "cyclic", "scale", "time_since", "within"), "mixwell.explore.transforms"
     ),
 }
 

@@ -212,3 +212,17 @@ def factor_from_codes(name: str, codes: NDArray[np.integer], levels: Iterable[ob
         )
     missing = codes < 0
     return drop_unused(Factor(name, codes.astype(np.int32), names, missing if missing.any() else None))
+
+
+def combined(outer: Factor, inner: Factor) -> Factor:
+    """The combinations of two factors that occur, as one factor ``outer:inner``."""
+    known = (outer.codes >= 0) & (inner.codes >= 0)
+    keys = outer.codes.astype(np.int64) * len(inner.levels) + inner.codes
+    distinct, codes = np.unique(keys[known], return_inverse=True)
+    every = np.full(len(keys), -1, dtype=np.int32)
+    every[known] = codes
+    a, b = np.divmod(distinct, len(inner.levels))
+    levels = np.array(
+        [f"{outer.levels[i]}:{inner.levels[j]}" for i, j in zip(a, b, strict=True)], dtype=object
+    )
+    return Factor(f"{outer.name}:{inner.name}", every, levels, None if known.all() else ~known)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, Factor, IntArray, Numbers, as_factor, factorize_numbers
 from mixwell.data.frame import Frame, as_column, near, open_frame
+from mixwell.design.along import along_column, made_along
 from mixwell.design.check import (
     check_factors,
     check_names,
@@ -112,6 +113,8 @@ def build_design(
     needed, constants = check_names(parsed, frame)
     dated = {name for variable in formula_variables(parsed) for name in time_names(variable.expression)}
     columns = {name: frame.column(name, dates=name in dated) for name in needed}
+    for name, call in made_along(formula_variables(parsed)).items():
+        columns[name] = along_column(call, frame)
     extras = {
         label: _extra(label, given, frame)
         for label, given in ((_WEIGHTS, weights), (_OFFSET, offset))

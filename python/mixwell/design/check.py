@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import Numbers
 from mixwell.data.frame import Frame, near
+from mixwell.design.along import made_along
 from mixwell.design.coding import INTERCEPT, Values
 from mixwell.design.evaluate import check_finite, unknown_function
 from mixwell.design.functions import CONSTANTS, ELEMENTWISE, FUNCTIONS, Categories
 from mixwell.design.record import GroupingFactor, RandomTerm
 from mixwell.errors import DataError, FormulaError, ModelError
-from mixwell.formula.expression import Binary, Call, Node, Unary, names
+from mixwell.formula.expression import ALONG, Binary, Call, Node, Unary, names
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula
 
@@ -48,6 +49,8 @@ def check_names(parsed: ParsedFormula, frame: Frame) -> tuple[list[str], frozens
     found = dict.fromkeys(
         name for variable in formula_variables(parsed) for name in names(variable.expression)
     )
+    for name in made_along(formula_variables(parsed)):
+        del found[name]
     for name in found:
         if name not in frame and name not in CONSTANTS:
             raise FormulaError(f"{name!r} is not a column of the data{near(name, frame.names)}")
@@ -60,6 +63,8 @@ def check_names(parsed: ParsedFormula, frame: Frame) -> tuple[list[str], frozens
 def _check_functions(node: Node) -> None:
     match node:
         case Call(function, arguments, keywords):
+            if function in ALONG:
+                return
             plain = function.removeprefix("np.").removeprefix("numpy.")
             if function == "offset":
                 raise FormulaError("offset() is added to the fixed part as a term of its own.")

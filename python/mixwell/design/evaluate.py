@@ -22,7 +22,7 @@ from mixwell.design.functions import (
     numbers,
 )
 from mixwell.errors import DataError, FormulaError
-from mixwell.formula.expression import Binary, Call, Name, Node, Number, Text, Unary
+from mixwell.formula.expression import ALONG, Binary, Call, Name, Node, Number, Text, Unary, written
 
 FloatArray = NDArray[np.float64]
 
@@ -81,6 +81,8 @@ def evaluate(node: Node, columns: Mapping[str, Column], states: States) -> Value
             return -numbers(value, "-") if isinstance(value, np.ndarray) else -float(numbers(value, "-"))
         case Binary(sign, left, right):
             return _binary(sign, evaluate(left, columns, states), evaluate(right, columns, states))
+        case Call(function, _, _) if function in ALONG:
+            return _column_value(columns[written(node)])
         case Call():
             return _call(node, columns, states)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import BoolArray, Column, IntArray, Numbers
 from mixwell.data.frame import Frame, FrameKind, near, open_frame
+from mixwell.design.along import along_column, made_along
 from mixwell.design.build import combine, combined_labels, group_variable, offset_of
 from mixwell.design.check import check_weights
 from mixwell.design.coding import ColumnPlan, Values, apply_coding, fill_column, level_table
@@ -208,9 +209,13 @@ def _read(
         if extra is not None:
             found[extra] = None
     dated = {name for variable in variables for name in time_names(variable.expression)}
+    along = made_along(variables)
     columns: dict[str, Column] = {}
     for name in found:
         if name in recipe.constants:
+            continue
+        if name in along and name not in frame:
+            columns[name] = along_column(along[name], frame)
             continue
         if name not in frame:
             raise DataError(

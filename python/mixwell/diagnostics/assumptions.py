@@ -14,7 +14,6 @@ from mixwell.diagnostics.remedies import RESAMPLED, Remedies
 from mixwell.errors import ConvergenceError, MixwellError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.formula.tokens import quoted
 from mixwell.report import convergence
 from mixwell.report.text import number
 
@@ -203,7 +202,7 @@ def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
     if verdict != "fine":
         bent = sorted(mean.curvature(design, fit), key=lambda one: one.p_value)
         if bent and bent[0].p_value < LOOK:
-            remedy = remedies.added(f"I({quoted(bent[0].about)}**2)", remedy)
+            remedy = remedies.added(f"I({remedies.column(bent[0].about)}**2)", remedy)
     return _from_test("linear mean", test, verdict, remedy, "linearity")
 
 

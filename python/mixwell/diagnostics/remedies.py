@@ -44,7 +44,7 @@ class Remedies:
         group = self.group(self._design.terms[term].factor)
         spaced = r"\s*:\s*".join(re.escape(part) for part in group.split(":"))
         old = re.compile(rf"\(([^()|]+)\|\s*{spaced}\s*\)")
-        name, formula = quoted(variable), self._design.formula
+        name, formula = self.column(variable), self._design.formula
         found = old.findall(formula)
         if len(found) == 1:
             wider = f"({found[0].strip()} + {name} | {group})"
@@ -57,7 +57,16 @@ class Remedies:
         if recipe is None or len(recipe.factors[factor].variables) > 1:
             return otherwise
         group = self.group(factor)
-        return self.added(" + ".join(f"between({quoted(x)}, {group})" for x in predictors), otherwise)
+        return self.added(" + ".join(f"between({self.column(x)}, {group})" for x in predictors), otherwise)
+
+    def column(self, name: str) -> str:
+        """A variable as a formula spells it: in backticks if it is a column of an odd name."""
+        recipe = self._design.recipe
+        parts = () if recipe is None else (recipe.formula.fixed, *(bar.terms for bar in recipe.formula.bars))
+        for variable in (variable for part in parts for variable in part.variables):
+            if variable.name == name:
+                return _spelled(variable)
+        return quoted(name)
 
     def group(self, factor: int) -> str:
         """A grouping factor as a formula spells it."""

@@ -130,20 +130,6 @@ def _enumerated(texts: Sequence[str]) -> str:
     return f"{shown} ..." if len(texts) > 3 else shown
 
 
-def combined(outer: Factor, inner: Factor) -> Factor:
-    """The combinations of two factors as one, ``outer:inner``."""
-    known = (outer.codes >= 0) & (inner.codes >= 0)
-    keys = outer.codes.astype(np.int64) * len(inner.levels) + inner.codes
-    distinct, codes = np.unique(keys[known], return_inverse=True)
-    every = np.full(len(keys), -1, dtype=np.int32)
-    every[known] = codes
-    a, b = np.divmod(distinct, len(inner.levels))
-    levels = np.array(
-        [f"{outer.levels[i]}:{inner.levels[j]}" for i, j in zip(a, b, strict=True)], dtype=object
-    )
-    return Factor(f"{outer.name}:{inner.name}", every, levels, None if known.all() else ~known)
-
-
 def parent_codes(inner: Factor, outer: Factor) -> IntArray:
     """The outer code of each inner level that occurs with one, inner levels in order."""
     known = (inner.codes >= 0) & (outer.codes >= 0)

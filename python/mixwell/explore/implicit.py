@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Factor
+from mixwell.data.columns import Factor, combined
 from mixwell.explore.coded import Coded, distinct
-from mixwell.explore.hierarchy import combinations_of, combined
+from mixwell.explore.hierarchy import combinations_of
 
 IntArray = NDArray[np.int64]
 

@@ -1,4 +1,4 @@
-"""Columns made before modelling: centred, within and between groups, seasonal, elapsed and lagged.
+"""Columns made before modelling: centred, within and between groups, seasonal, elapsed.
 
 Each function takes arrays, lists or series and gives back the caller's kind: a series for a series, with its
 index and name, else an array. Missing values stay missing. Here a mean is that of the values given; inside a
@@ -7,24 +7,19 @@ formula, functions of the same names keep what they learned from the fitting dat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Factor, Logicals, as_factor
-from mixwell.data.frame import as_column
-from mixwell.data.instants import Instants, as_instants
+from mixwell.data.instants import as_instants
 from mixwell.design.transforms import cyclic_pair, elapsed, group_means, instant, mean
 from mixwell.errors import DataError
+from mixwell.explore import given
 
 FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
-IntArray = NDArray[np.int32]
-Statistic = Literal["sum", "mean", "min", "max", "count"]
 
 
 def center(x: object) -> Any:
@@ -50,8 +45,8 @@ def center(x: object) -> Any:
     >>> center([1, 2, 6]).tolist()
     [-2.0, -1.0, 3.0]
     """
-    values = _numbers("x", x)
-    return _like(x, values - mean(_present("x", values)))
+    values = given.numbers("x", x)
+    return given.like(x, values - mean(given.present("x", values)))
 
 
 def scale(x: object) -> Any:
@@ -77,12 +72,14 @@ def scale(x: object) -> Any:
     >>> scale([1, 2, 3]).tolist()
     [-1.0, 0.0, 1.0]
     """
-    values = _numbers("x", x)
-    present = _present("x", values)
+    values = given.numbers("x", x)
+    present = given.present("x", values)
     centred = present - mean(present)
     if not len(present) > 1 or present.min() == present.max():
-        raise DataError(f"scale(): {_name('x', x)} is constant; it has no standard deviation to divide by.")
-    return _like(x, (values - mean(present)) / np.sqrt(centred @ centred / (len(present) - 1)))
+        raise DataError(
+            f"scale(): {given.name('x', x)} is constant; it has no standard deviation to divide by."
+        )
+    return given.like(x, (values - mean(present)) / np.sqrt(centred @ centred / (len(present) - 1)))
 
 
 def between(x: object, g: object) -> Any:
@@ -114,11 +111,11 @@ def between(x: object, g: object) -> Any:
     >>> between([1, 3, 10], ["a", "a", "b"]).tolist()
     [2.0, 2.0, 10.0]
     """
-    values = _numbers("x", x)
-    group = _group("g", g, len(values))
+    values = given.numbers("x", x)
+    group = given.group("g", g, len(values))
     known = (group.codes >= 0) & ~np.isnan(values)
     means = group_means(values[known], group.codes[known], len(group.levels))
-    return _like(x, np.append(means, np.nan)[group.codes])
+    return given.like(x, np.append(means, np.nan)[group.codes])
 
 
 def within(x: object, g: object) -> Any:
@@ -146,7 +143,7 @@ def within(x: object, g: object) -> Any:
     >>> within([1, 3, 10], ["a", "a", "b"]).tolist()
     [-1.0, 1.0, 0.0]
     """
-    return _like(x, _numbers("x", x) - _plain(between(x, g)))
+    return given.like(x, given.numbers("x", x) - given.numbers("x", between(x, g)))
 
 
 def cyclic(x: object, period: float) -> Any:
@@ -174,7 +171,7 @@ def cyclic(x: object, period: float) -> Any:
     >>> cyclic([0, 3, 6], 12).round(12).tolist()
     [[0.0, 1.0], [1.0, 0.0], [0.0, -1.0]]
     """
-    pair = cyclic_pair(_numbers("x", x), float(period))
+    pair = cyclic_pair(given.numbers("x", x), float(period))
     if isinstance(x, pd.Series):
         return pd.DataFrame(pair, index=x.index, columns=["sin", "cos"])
     series = nw.from_native(x, series_only=True, pass_through=True)
@@ -217,7 +214,7 @@ def time_since(t: object, start: object = None, unit: str | float | None = None)
     """
     dates = as_instants("t", t)
     if dates is None:
-        return _like(t, _numbers_since(t, start, unit))
+        return given.like(t, _numbers_since(t, start, unit))
     if unit is not None and not isinstance(unit, str):
         raise DataError(f"time_since(): {unit!r} is not a unit of dates; give a text such as 'days'.")
     missing = np.zeros(len(dates.values), dtype=bool) if dates.missing is None else dates.missing
@@ -232,14 +229,14 @@ def time_since(t: object, start: object = None, unit: str | float | None = None)
     elif starts is None:
         raise DataError(f"time_since(): the times are dates, but start is not: {start!r}.")
     else:
-        _same_length("start", len(starts.values), len(missing), one=True)
+        given.same_length("start", len(starts.values), len(missing), one=True)
         missing = missing if starts.missing is None else missing | starts.missing
         first = starts.values
-    return _like(t, np.where(missing, np.nan, elapsed(dates.values, first, unit or "days")))
+    return given.like(t, np.where(missing, np.nan, elapsed(dates.values, first, unit or "days")))
 
 
 def _numbers_since(t: object, start: object, unit: str | float | None) -> FloatArray:
-    values = _numbers("t", t)
+    values = given.numbers("t", t)
     if isinstance(unit, str):
         raise DataError(
             f"time_since(): the times are numbers, so unit={unit!r} says nothing; give how many of their "
@@ -249,260 +246,12 @@ def _numbers_since(t: object, start: object, unit: str | float | None) -> FloatA
     if not (np.isfinite(divisor) and divisor > 0):
         raise DataError(f"time_since(): unit={unit!r} must be a positive number.")
     if start is None:
-        return np.asarray((values - _present("t", values).min()) / divisor)
-    starts = _numbers("start", _listed(start))
-    _same_length("start", len(starts), len(values), one=True)
+        return np.asarray((values - given.present("t", values).min()) / divisor)
+    starts = given.numbers("start", _listed(start))
+    given.same_length("start", len(starts), len(values), one=True)
     return np.asarray((values - starts) / divisor)
-
-
-def lag(x: object, g: object, time: object = None, steps: int = 1) -> Any:
-    """The value of ``x`` some measurements earlier in the same group.
-
-    Parameters
-    ----------
-    x
-        Length n, numbers.
-    g
-        Length n, the groups. None for a single one.
-    time
-        Length n, numbers or dates that order the rows of a group; by default they are in order as they stand.
-        The lag counts measurements, not units of time.
-    steps
-        How many measurements earlier, at least 1.
-
-    Returns
-    -------
-    series or array of n floats
-        In the order of the rows given. Missing in the first ``steps`` rows of a group, and where ``g`` or
-        ``time`` is.
-
-    Raises
-    ------
-    DataError
-        When two rows of a group have the same time, or ``steps`` is not positive (that would look ahead).
-
-    Examples
-    --------
-    >>> lag([1, 2, 3, 4], ["a", "b", "a", "b"]).tolist()
-    [nan, nan, 1.0, 2.0]
-    """
-    _positive("lag()", "steps", steps)
-
-    def shifted(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
-        return values.groupby(codes).shift(steps)
-
-    return _along(x, g, time, shifted)
-
-
-def rolling_mean(
-    x: object, g: object, time: object = None, window: int = 3, min_periods: int | None = None
-) -> Any:
-    """Mean of the last ``window`` measurements of the same group, the row's own included.
-
-    Parameters
-    ----------
-    x
-        Length n, numbers.
-    g
-        Length n, the groups. None for a single one.
-    time
-        Length n, numbers or dates that order the rows of a group; by default they are in order as they stand.
-    window
-        How many measurements, counted back from the row's own.
-    min_periods
-        Missing where fewer values than this are there to average; by default ``window``.
-
-    Returns
-    -------
-    series or array of n floats
-        In the order of the rows given.
-
-    Raises
-    ------
-    DataError
-        When two rows of a group have the same time, or ``window`` is not positive.
-
-    Examples
-    --------
-    >>> rolling_mean([1, 3, 5, 9], ["a", "a", "a", "b"], window=2, min_periods=1).tolist()
-    [1.0, 2.0, 4.0, 9.0]
-    """
-    _positive("rolling_mean()", "window", window)
-    least = window if min_periods is None else min_periods
-    _positive("rolling_mean()", "min_periods", least)
-    if least > window:
-        raise DataError(f"rolling_mean(): min_periods={least} is more than window={window}.")
-
-    def rolled(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
-        return values.groupby(codes).rolling(window, min_periods=least).mean()
-
-    return _along(x, g, time, rolled)
-
-
-_Along = Callable[["pd.Series[float]", IntArray], "pd.Series[float]"]
-
-_CUMULATIVE: Mapping[str, _Along] = {
-    "sum": lambda values, codes: values.groupby(codes).cumsum(),
-    "mean": lambda values, codes: values.groupby(codes).expanding().mean(),
-    "min": lambda values, codes: values.groupby(codes).cummin(),
-    "max": lambda values, codes: values.groupby(codes).cummax(),
-    "count": lambda values, codes: values.notna().astype(float).groupby(codes).cumsum(),
-}
-
-
-def cumulative(x: object, g: object, time: object = None, statistic: Statistic = "sum") -> Any:
-    """Running sum, mean, minimum, maximum or count of the same group up to the row, its own value included.
-
-    Parameters
-    ----------
-    x
-        Length n, numbers; missing ones are passed over.
-    g
-        Length n, the groups. None for a single one.
-    time
-        Length n, numbers or dates that order the rows of a group; by default they are in order as they stand.
-    statistic
-        ``"sum"``, ``"mean"``, ``"min"``, ``"max"`` or ``"count"``.
-
-    Returns
-    -------
-    series or array of n floats
-        In the order of the rows given. Missing where ``x`` is.
-
-    Raises
-    ------
-    DataError
-        When two rows of a group have the same time, or there is no such statistic.
-
-    Examples
-    --------
-    >>> cumulative([1, 2, 3, 4], ["a", "b", "a", "b"]).tolist()
-    [1.0, 2.0, 4.0, 6.0]
-    """
-    if statistic not in _CUMULATIVE:
-        listed = ", ".join(map(repr, _CUMULATIVE))
-        raise DataError(f"cumulative(): there is no statistic {statistic!r}; it is one of {listed}.")
-
-    def accumulated(values: pd.Series[float], codes: IntArray) -> pd.Series[float]:
-        running = _CUMULATIVE[statistic](values, codes).reset_index(drop=True)
-        return running.where(values.notna())
-
-    return _along(x, g, time, accumulated)
-
-
-def _along(x: object, g: object, time: object, function: _Along) -> Any:
-    """Apply a function of values sorted by group, then time, and their groups; it keeps their order.
-
-    Missing where the group or time is.
-    """
-    values = _numbers("x", x)
-    codes = np.zeros(len(values), dtype=np.int32) if g is None else _group("g", g, len(values)).codes
-    rows = np.flatnonzero(codes >= 0)
-    if time is not None:
-        times, present = _times(time, len(values))
-        rows = rows[present[rows]]
-        rows = rows[np.lexsort((times[rows], codes[rows]))]
-        _check_ties(g, codes[rows], times[rows], time, rows)
-    else:
-        rows = rows[np.argsort(codes[rows], kind="stable")]
-    result = np.full(len(values), np.nan)
-    result[rows] = function(pd.Series(values[rows]), codes[rows]).to_numpy(dtype=np.float64)
-    return _like(x, result)
-
-
-def _times(time: object, n_rows: int) -> tuple[NDArray[np.float64] | NDArray[np.int64], NDArray[np.bool_]]:
-    """Times as sortable numbers, and where they are known."""
-    dates = as_instants("time", time)
-    if dates is None:
-        values = _numbers("time", time)
-        _same_length("time", len(values), n_rows)
-        return values, ~np.isnan(values)
-    _same_length("time", len(dates.values), n_rows)
-    known = np.ones(n_rows, dtype=bool) if dates.missing is None else ~dates.missing
-    return dates.values, known
-
-
-def _check_ties(
-    g: object, codes: NDArray[np.int32], times: NDArray[Any], time: object, rows: IndexArray
-) -> None:
-    tied = np.flatnonzero((np.diff(codes) == 0) & (times[1:] == times[:-1]))
-    if not len(tied):
-        return
-    first, second = rows[tied[0]], rows[tied[0] + 1]
-    at = _listed_value(time, int(first))
-    where = "" if g is None else f" of group {_group('g', g, None).levels[codes[tied[0]]]!r}"
-    raise DataError(
-        f"Rows {first + 1} and {second + 1}{where} have the same {_name('time', time)}, {at}: their order is "
-        f"not known ({len(tied)} such pairs in all). Keep one row per group and time, or average them."
-    )
-
-
-def _listed_value(values: object, row: int) -> str:
-    return str(list(values)[row])  # type: ignore[call-overload]
-
-
-def _numbers(role: str, values: object) -> FloatArray:
-    """Values as floats, NaN where missing."""
-    column = as_column(_name(role, values), values)
-    if isinstance(column, (Factor, Instants)):
-        raise DataError(f"{_name(role, values)} is text or categorical; it must be numbers.")
-    floats = column.values.astype(np.float64) if isinstance(column, Logicals) else column.floats().copy()
-    if column.missing is not None:
-        floats[column.missing] = np.nan
-    infinite = np.flatnonzero(np.isinf(floats))
-    if len(infinite):
-        raise DataError(
-            f"{_name(role, values)} is infinite in {len(infinite)} rows, the first of them row "
-            f"{infinite[0] + 1}; make these values missing."
-        )
-    return floats
-
-
-def _present(role: str, values: FloatArray) -> FloatArray:
-    present = values[~np.isnan(values)]
-    if not len(present):
-        raise DataError(f"All values of {role} are missing.")
-    return present
-
-
-def _group(role: str, values: object, n_rows: int | None) -> Factor:
-    factor = as_factor(as_column(_name(role, values), values))
-    if n_rows is not None:
-        _same_length(factor.name, len(factor.codes), n_rows)
-    return factor
-
-
-def _same_length(name: str, found: int, n_rows: int, *, one: bool = False) -> None:
-    if found != n_rows and not (one and found == 1):
-        raise DataError(f"{name} has {found} values for {n_rows} rows; give one per row.")
-
-
-def _positive(function: str, name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise DataError(f"{function}: {name} is {value!r}; it must be a whole number of at least 1.")
 
 
 def _listed(value: object) -> object:
     """A single value as a list of one."""
     return value if hasattr(value, "__len__") and not isinstance(value, str) else [value]
-
-
-def _name(role: str, values: object) -> str:
-    """The series' own name in messages, else the argument's."""
-    name = getattr(values, "name", None)
-    return name if isinstance(name, str) and name else role
-
-
-def _plain(values: object) -> FloatArray:
-    return _numbers("x", values)
-
-
-def _like(x: object, values: FloatArray) -> Any:
-    """Results in the kind of ``x``: NaN is missing, null in polars and pyarrow."""
-    if isinstance(x, pd.Series):
-        return pd.Series(values, index=x.index, name=x.name)
-    series = nw.from_native(x, series_only=True, pass_through=True)
-    if isinstance(series, nw.Series):
-        nullable = [None if np.isnan(value) else value for value in values.tolist()]
-        return nw.new_series(series.name, nullable, nw.Float64, backend=series.implementation).to_native()
-    return values

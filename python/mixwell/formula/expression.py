@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mixwell.errors import FormulaError
-from mixwell.formula.tokens import Token, is_operator
+from mixwell.formula.tokens import Token, is_operator, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class Call:
 
 
 Node = Name | Number | Text | Unary | Binary | Call
+
+# Calls that look along the rows of a group. They are columns, made before rows with missing values are left
+# out: a row before may be one of these.
+ALONG = frozenset({"lag", "rolling_mean", "cumulative"})
 
 # R's ?Syntax, loosest first. A sign binds tighter than * and /, but looser than ^ and : .
 _BINDING = {
@@ -214,11 +218,56 @@ def time_names(node: Node) -> Iterator[str]:
             return
 
 
+def along_calls(node: Node) -> Iterator[Call]:
+    """The calls in an expression that look along the rows of a group."""
+    match node:
+        case Call(function, _, _) if function in ALONG:
+            yield node
+        case Call(_, arguments, keywords):
+            for argument in (*arguments, *(value for _, value in keywords)):
+                yield from along_calls(argument)
+        case Unary(_, operand):
+            yield from along_calls(operand)
+        case Binary(_, left, right):
+            yield from along_calls(left)
+            yield from along_calls(right)
+        case _:
+            return
+
+
+def written(node: Node) -> str:
+    """An expression as text, blanks as here whatever was typed: the name of the column a call makes.
+
+    >>> from mixwell.formula.tokens import tokenize
+    >>> written(parse_expression(tokenize("lag(x,g , steps=2)"), ""))
+    'lag(x, g, steps=2)'
+    """
+    match node:
+        case Name(value):
+            return quoted(value)
+        case Number(value):
+            return f"{value:g}"
+        case Text(value):
+            return repr(value)
+        case Unary(operator, operand):
+            return f"{operator}{written(operand)}"
+        case Binary(operator, left, right):
+            return f"{written(left)}{operator}{written(right)}"
+        case Call(function, arguments, keywords):
+            given = [*map(written, arguments), *(f"{name}={written(value)}" for name, value in keywords)]
+            return f"{function}({', '.join(given)})"
+
+
 def names(node: Node) -> Iterator[str]:
-    """The names an expression reads, in order, repeated as often as they occur; functions not included."""
+    """The names an expression reads, in order, repeated as often as they occur; functions not included.
+
+    A call along the rows of a group counts as the column it makes.
+    """
     match node:
         case Name(value):
             yield value
+        case Call(function, _, _) if function in ALONG:
+            yield written(node)
         case Unary(_, operand):
             yield from names(operand)
         case Binary(_, left, right):
