@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -10,6 +13,7 @@ import pytest
 from scipy import stats
 
 import mixwell as mw
+from mixwell.report.text import display_width
 
 RTOL = 1e-12
 
@@ -56,7 +60,7 @@ def test_margins_are_the_tables_with_fewer_variables() -> None:
     both = mw.describe(data, "weight", by=["Treatment", "sex"])
     assert len(both) == (3 + 1) * (2 + 1)
     over_sex = both[both["sex"] == "(all)"].drop(columns="sex").reset_index(drop=True)
-    pd.testing.assert_frame_equal(over_sex, mw.describe(data, "weight", by="Treatment"))
+    pd.testing.assert_frame_equal(mw.describe(data, "weight", by="Treatment"), over_sex)
     total = both[(both["sex"] == "(all)") & (both["Treatment"] == "(all)")]
     alone = mw.describe(data, "weight")
     np.testing.assert_allclose(
@@ -165,7 +169,8 @@ def test_refusals(arguments: dict[str, object], message: str) -> None:
         ({"x": [1.0, 2.0], "n": ["a", "b"]}, "n", "also the name of a column"),
         ({"x": [1.0, 2.0], "g": ["(all)", "b"]}, "g", "stands for something else"),
         ({"x": []}, None, "no rows"),
-        ({"x": pd.date_range("2024", periods=2)}, None, "dates or times"),
+        ({"x": [1, 2], "t": pd.date_range("2024", periods=2)}, "t", "dates or times"),
+        ({"x": pd.to_timedelta([1, 2], unit="D")}, None, "dates or times"),
         (3, None, "data are a int"),
     ],
 )
@@ -178,3 +183,62 @@ def test_name_stays_callable_after_other_names_are_loaded() -> None:
     assert callable(mw.structure)
     assert callable(mw.icc_screen)
     assert callable(mw.describe)
+
+
+def test_dates_have_a_first_and_a_last() -> None:
+    data = pd.DataFrame({"g": list("aabbc"), "x": np.arange(5.0)})
+    data["t"] = pd.to_datetime(["2024-03-02", "2024-03-01T14:30", None, "2023-01-05", None], format="ISO8601")
+    for frame in (data, pl.from_pandas(data)):
+        found = mw.describe(frame, "t", by="g")
+        values = [found[name].to_list() for name in ("n", "missing", "first", "last")]
+        assert values[:2] == [[2, 1, 0, 3], [0, 1, 1, 2]]
+        assert values[2] == ["2024-03-01 14:30:00", "2023-01-05", None, "2023-01-05"]
+        assert values[3] == ["2024-03-02", "2023-01-05", None, "2024-03-02"]
+    everything = mw.describe(data)
+    assert everything["variable"].drop_duplicates().tolist() == ["g", "x", "t"]
+
+
+def messy() -> pd.DataFrame:
+    """Numbers, text, booleans, dates, missing values, a constant, a category that is never used."""
+    rng = np.random.default_rng(2)
+    n = 60
+    data = pd.DataFrame({"weight in kg": rng.gamma(3, 20, n), "tiny": rng.normal(size=n) * 1e-9})
+    data["site"] = rng.choice(["North", "South", None], n)
+    data["a rather long name of a factor"] = rng.choice(["a rather long name of a level", "b"], n)
+    data["smokes"] = rng.random(n) < 0.3
+    data["constant"] = 7
+    data["grade"] = pd.Categorical(rng.choice(["low", "high"], n), categories=["low", "mid", "high"])
+    data["体重"] = rng.normal(60, 5, n)
+    data["seen"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 99, n), unit="h")
+    data["smokes"] = data["smokes"].astype("boolean")
+    for name in ("weight in kg", "smokes", "seen"):
+        data.loc[[3, 9, 30], name] = pd.NA if name == "smokes" else None
+    return data
+
+
+@pytest.mark.parametrize("by", [None, "site", ["site", "a rather long name of a factor"], "smokes"])
+def test_printed_it_shows_every_number_within_the_page(by: str | list[str] | None) -> None:
+    found = mw.describe(messy(), by=by)
+    text = str(found)
+    assert max(map(display_width, text.splitlines())) <= 79
+    assert not {"nan", "None", "NaN", "<NA>", "..."} & set(text.split())
+    for title in ("mean", "SD", "SE", "conf_low", "conf_high", "median", "q1", "q3", "IQR", "min", "max"):
+        assert title in text
+    # Values as printed are those of the frame.
+    numbers = {float(word) for word in re.findall(r"(?<=\s)-?\d+\.\d+(?=\s)", text)}
+    whole = found[found["variable"] == "体重"]
+    for mean in whole["mean"]:
+        assert min(abs(mean - value) for value in numbers) < 0.005
+
+
+def test_what_is_made_of_it_is_a_plain_frame() -> None:
+    found = mw.describe(pups(), "weight", by="sex")
+    assert type(found[["sex", "mean"]]) is pd.DataFrame
+    assert type(found.round(2)) is pd.DataFrame
+    again = pickle.loads(pickle.dumps(found))
+    assert str(again) == str(found)
+    found["twice"] = 2 * found["mean"]
+    del found["n"]
+    assert "twice" in str(found)
+    many = mw.describe({"x": np.arange(300.0), "g": np.arange(300)}, "x", by="g")
+    assert "... and 241 more rows" in str(many)

@@ -58,6 +58,20 @@ def as_instants(name: str, values: object) -> Instants | None:
     return _from_pandas(name, plain)
 
 
+def time_texts(values: NDArray[np.int64]) -> list[str]:
+    """Points in time (microseconds since 1970) as text; whole days without a time of day.
+
+    >>> time_texts(np.array([0, 86_400_000_000 + 1_000_000]))
+    ['1970-01-01', '1970-01-02 00:00:01']
+    """
+    stamps = values.astype("datetime64[us]")
+    days = stamps.astype("datetime64[D]")
+    return [
+        str(day if day == stamp else stamp).replace("T", " ").removesuffix(".000000")
+        for day, stamp in zip(days, stamps, strict=True)
+    ]
+
+
 def _from_narwhals(name: str, series: nw.Series[Any]) -> Instants | None:
     native = series.to_native()
     if isinstance(native, pd.Series):

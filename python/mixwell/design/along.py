@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, Factor, IntArray, Logicals, Numbers, as_factor, combined, label
 from mixwell.data.frame import Frame, near
-from mixwell.data.instants import Instants
+from mixwell.data.instants import Instants, time_texts
 from mixwell.errors import DataError, FormulaError
 from mixwell.formula.expression import Binary, Call, Name, Node, Number, Text, along_calls, written
 from mixwell.formula.fixed import Variable
@@ -137,7 +137,7 @@ def _check_ties(
         return
     first, second = rows[tied[0]], rows[tied[0] + 1]
     at = clock[tied[0]]
-    text = str(at.astype("datetime64[us]")) if isinstance(time, Instants) else label(at)
+    text = time_texts(np.array([at]))[0] if isinstance(time, Instants) else label(at)
     where = "" if group is None else f" of group {group.levels[codes[tied[0]]]!r}"
     raise DataError(
         f"Rows {first + 1} and {second + 1}{where} have the same {time.name}, {text}: their order is "

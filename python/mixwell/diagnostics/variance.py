@@ -25,7 +25,8 @@ WhiteForm = Literal["full", "mean", "fitted"]
 WHITE_MOST = 60
 _ALIASED = 1e-7
 _CAVEAT = (
-    "Rows of a group are taken as independent given the fit; a wrong mean can look like unequal variance."
+    "Rows of a group are taken as independent given the fit; a wrong mean can look like unequal variance, "
+    "and rows that random slopes fit closely vary less."
 )
 
 

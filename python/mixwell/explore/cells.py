@@ -15,10 +15,11 @@ from scipy.special import stdtrit
 
 from mixwell.data.columns import Column, Factor, Numbers, as_factor
 from mixwell.data.frame import Frame, open_frame
-from mixwell.data.instants import Instants
+from mixwell.data.instants import Instants, time_texts
 from mixwell.data.output import NativeFrame, Origin, Values, frame, output_kind
 from mixwell.design.transforms import group_means
 from mixwell.errors import DataError
+from mixwell.explore.summary import Summary
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,7 +40,7 @@ _STATISTICS = (
     "min",
     "max",
 )
-_OWN_COLUMNS = ("variable", "n", "missing", *_STATISTICS, "level", "count", "percent")
+_OWN_COLUMNS = ("variable", "n", "missing", *_STATISTICS, "first", "last", "level", "count", "percent")
 _MOST_CELLS = 2_000_000
 
 
@@ -73,7 +74,8 @@ def describe(
 ) -> NativeFrame:
     """Summarize columns, over all rows or in the cells of a table.
 
-    Numbers are summarized by size, spread and order; text, categories and booleans are counted. Quartiles
+    Numbers are summarized by size, spread and order; text, categories and booleans are counted; of dates the
+    first and last are given. Quartiles
     interpolate linearly (R's type 7). The interval for the mean is Student's, which takes the rows as
     independent: with grouped data it is too short, see :func:`mixwell.icc_screen`.
 
@@ -97,8 +99,9 @@ def describe(
     frame in the caller's kind
         One row per variable and cell (categories: per level too), in the columns ``variable``, those of
         ``by``, ``n`` (values present), ``missing``, then for numbers ``mean sd se conf_low conf_high median
-        q1 q3 iqr min max`` and for categories ``level count percent`` (of the values present). What a cell
-        is too small for, as the standard deviation of one value, is missing.
+        q1 q3 iqr min max``, for dates ``first last`` (as text) and for categories ``level count percent`` (of
+        the values present). What a cell is too small for, as the standard deviation of one value, is missing.
+        Of pandas' kind it prints as tables of at most 79 columns.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def describe(
     for name in groups:
         if name in _OWN_COLUMNS:
             raise DataError(f"by={name!r} is also the name of a column of the result; rename it.")
-    columns = {name: table.column(name) for name in (*wanted, *groups)}
+    columns = {name: table.column(name, dates=name in wanted) for name in (*wanted, *groups)}
     cells = cells_of([as_factor(columns[name]) for name in groups], table.n_rows, margins=margins)
     shown = np.arange(len(cells.rows)) if empty else np.flatnonzero(cells.rows)
     parts = [_summary(columns[name], cells, shown, level) for name in wanted]
@@ -147,7 +150,11 @@ def describe(
             pieces = [part.columns.get(name, [None] * len(part.cells)) for part in parts]
             values = [value for piece in pieces for value in piece]
             result[name] = values if kind == "polars" else _pandas(name, values)
-    return frame(Origin(kind, None), cast("Mapping[str, Values]", result))
+    if kind == "polars":
+        return frame(Origin(kind, None), cast("Mapping[str, Values]", result))
+    summary = Summary(result)
+    summary.by = tuple(groups)
+    return summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +167,10 @@ class _Part:
 
 def _pandas(name: str, values: list[object]) -> Values:
     """A column for pandas: whole numbers and text stay what they are where some are missing."""
-    if name not in ("n", "missing", "count", "level"):
+    if name not in ("n", "missing", "count", "level", "first", "last"):
         return np.array(values, dtype=np.float64)
     objects = pd.Series(values, dtype=object)
-    if name == "level":
+    if name in ("level", "first", "last"):
         return cast("Values", objects)
     return cast("Values", objects.astype("Int64") if None in values else objects.astype("int64"))
 
@@ -219,8 +226,6 @@ def cells_of(factors: Sequence[Factor], n_rows: int, *, margins: bool) -> Cells:
 
 
 def _summary(column: Column, cells: Cells, shown: IntArray, level: float) -> _Part:
-    if isinstance(column, Instants):
-        raise DataError(f"{column.name!r} holds dates; describe mw.time_since() of it.")
     size = len(cells.rows)
     present = np.arange(len(cells.tables[0][1]))
     if column.missing is not None:
@@ -229,6 +234,14 @@ def _summary(column: Column, cells: Cells, shown: IntArray, level: float) -> _Pa
     for positions, cell in cells.tables:
         n[positions] = np.bincount(cell[present], minlength=size)[positions]
     sizes = {"n": n, "missing": cells.rows - n}
+    if isinstance(column, Instants):
+        ends = _ends(column.values[present], present, cells)
+        dated: dict[str, Sequence[object]] = {name: values[shown].tolist() for name, values in sizes.items()}
+        dated |= {
+            name: [texts[i] if n[i] else None for i in shown]
+            for name, texts in zip(("first", "last"), ends, strict=True)
+        }
+        return _Part(shown, dated)
     if isinstance(column, Numbers):
         x = column.floats()[present]
         _check_infinite(column.name, x)
@@ -254,6 +267,17 @@ def _summary(column: Column, cells: Cells, shown: IntArray, level: float) -> _Pa
     counted["count"] = counts[shown].ravel().tolist()
     counted["percent"] = _nullable(percent[shown].ravel())
     return _Part(np.repeat(shown, q), counted)
+
+
+def _ends(t: IntArray, present: NDArray[np.intp], cells: Cells) -> tuple[list[str], list[str]]:
+    """First and last time in each cell as text, arbitrary in empty ones."""
+    size = len(cells.rows)
+    first = np.full(size, np.iinfo(np.int64).max)
+    last = np.full(size, np.iinfo(np.int64).min)
+    for _, cell in cells.tables:
+        np.minimum.at(first, cell[present], t)
+        np.maximum.at(last, cell[present], t)
+    return time_texts(first), time_texts(last)
 
 
 def _nullable(values: FloatArray) -> list[float | None]:

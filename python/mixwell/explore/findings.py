@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, Factor, label, labels
-from mixwell.data.instants import Instants
+from mixwell.data.instants import Instants, time_texts
 from mixwell.explore.coded import coded
 from mixwell.explore.hierarchy import Relation, counted, level_rows
 from mixwell.explore.implicit import Nesting, Reuse
@@ -66,9 +66,7 @@ def _time_texts(clock: Column, rows: NDArray[np.intp]) -> NDArray[np.object_]:
         return clock.levels[clock.codes[rows]]
     if not isinstance(clock, Instants):
         return labels([label(value) for value in clock.values[rows].tolist()])
-    stamps = clock.values[rows].astype("datetime64[us]")
-    days = stamps.astype("datetime64[D]")
-    return labels(str(day if day == stamp else stamp) for day, stamp in zip(days, stamps, strict=True))
+    return labels(time_texts(clock.values[rows]))
 
 
 def findings(
