@@ -267,3 +267,35 @@ def test_means_and_contrasts(name: str, key: str, ddf: str) -> None:
         if "p_value" in row and "p_value" in table:
             assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-5, abs=1e-5)
             assert ours["p_value"] == pytest.approx(row["p_value"], **loose)
+
+
+STRATA = {
+    "oats": (
+        "yield ~ Variety * nitro + (1 | Block/Variety)",
+        lambda: read("Oats", Block=None, Variety=None, nitro=None),
+    ),
+    "pupils": (
+        "math ~ year * female + size + lowinc + (1 | schoolid/childid)",
+        lambda: read("egsingle", schoolid=None, childid=None, female=["Female", "Male"]),
+    ),
+    "pastes": (
+        "strength ~ k * side + cask + (1 | batch/cask)",
+        lambda: read("Pastes", batch=None, cask=None).assign(
+            k=lambda d: np.array(["a", "b"])[(np.arange(len(d)) + 1) % 2],
+            side=lambda d: np.array(["u", "v"])[(d["batch"].cat.codes + 1) % 2],
+        ),
+    ),
+    "sleep": ("Reaction ~ Days + (Days | Subject)", lambda: read("sleepstudy", Subject=None)),
+}
+
+
+@pytest.mark.parametrize("name", STRATA)
+def test_between_within_has_the_strata_of_nlme(name: str) -> None:
+    """All but the intercept, which nlme gives the df of the rows."""
+    formula, data = STRATA[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mw.lmer(formula, data())
+    wanted = RECORD["nlme"][name]["df"]
+    table = fit.anova(ddf="between-within").set_index("term")
+    assert table["den_df"].to_dict() == {term: df for term, df in wanted.items() if term != "(Intercept)"}

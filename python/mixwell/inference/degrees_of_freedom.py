@@ -6,7 +6,7 @@
 ``"residual"``            n - rank of X.
 ``"normal"``              Infinite: the normal and chi-square distributions.
 ``"containment"``         By the random effects that contain a term, as SAS's DDFM=CONTAIN.
-``"between-within"``      By whether a term varies within groups, as SAS's DDFM=BETWITHIN.
+``"between-within"``      By the groups within which a term varies, as SAS's DDFM=BETWITHIN and nlme.
 ========================  ==========================================================================
 """
 

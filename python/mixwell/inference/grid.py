@@ -222,19 +222,23 @@ def _counts(design: Design, axes: tuple[Axis, ...], sizes: tuple[int, ...]) -> F
         flat *= size
         if size == 1 and not axis.averaged:
             continue
-        factor = as_factor(_as_labelled(design.variables[axis.name]))
-        position = {text: i for i, text in enumerate(axis.texts)}
-        table = np.array([position.get(str(text), -1) for text in factor.levels], dtype=np.intp)
-        at = table[factor.codes]
+        at = _axis_position(axis, design.variables[axis.name])
         seen &= at >= 0
         flat += np.maximum(at, 0)
     return np.bincount(flat[seen], minlength=prod(sizes)).astype(np.float64).reshape(sizes)
 
 
-def _as_labelled(column: Column) -> Column:
-    if isinstance(column, Numbers):
-        return Numbers(column.name, column.values, None)
-    return column
+def _axis_position(axis: Axis, column: Column) -> NDArray[np.intp]:
+    """Where on the axis each row's value is, -1 where it is not."""
+    if isinstance(column, Numbers) and isinstance(axis.column, Numbers):
+        values, places = column.floats(), axis.column.floats()
+        order = np.argsort(places)
+        at = order[np.minimum(np.searchsorted(places, values, sorter=order), len(places) - 1)]
+        return np.asarray(np.where(places[at] == values, at, -1))
+    factor = as_factor(column)
+    position = {text: i for i, text in enumerate(axis.texts)}
+    table = np.array([position.get(str(text), -1) for text in factor.levels], dtype=np.intp)
+    return np.asarray(table[factor.codes])
 
 
 def averaged(grid: Grid, kept: tuple[int, ...], weights: str | FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -15,7 +15,7 @@ from mixwell.design.functions import Categories, Matrix
 from mixwell.design.record import Design, FixedTerm
 from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
-from mixwell.inference.blocks import LARGEST, Stack, components, stacks
+from mixwell.inference.blocks import LARGEST, Components, Stack, components, stacks
 from mixwell.inference.contrast import JointStatistic, wald_f
 
 FloatArray = NDArray[np.float64]
@@ -170,18 +170,20 @@ def rank_with_x(parts: list[Stack], columns: list[tuple[int, int]], p: int) -> i
 
 
 def between_within(design: Design, fit: Fit) -> Counted:
-    """Between-within, as SAS's DDFM=BETWITHIN.
+    """Between-within, as SAS's DDFM=BETWITHIN, with a stratum for each of several nested factors, as nlme.
 
-    Subjects are the independent groups of rows: the levels of the grouping factor, of the coarsest one where
-    factors are nested. A term whose columns are constant within every subject has subjects - rank(columns of
-    such terms) degrees of freedom; any other what is left of n - rank(X). (Schluchter & Elashoff 1990. SAS
-    also splits the second part between several within-subject factors; here it is one.)
+    Groups are the levels of the grouping factors from the coarsest to the finest, m_1 < ... < m_Q of them,
+    then the n rows. A term belongs to the coarsest stratum within whose groups its columns are constant; a
+    stratum has m_i - m_(i-1) - p_i degrees of freedom, where p_i counts the coefficients of its terms and m_0
+    is zero (Schluchter & Elashoff 1990; Pinheiro & Bates 2000, section 2.4.2). The intercept belongs to the
+    coarsest stratum, as in SAS; nlme gives it the degrees of freedom of the rows. Factors that are not nested
+    in each other within independent groups make no strata of their own. SAS also splits the within-subject
+    part between several within-subject factors; that is not done.
 
     Raises
     ------
     ModelError
-        Where factors are crossed, so that there are no independent subjects, or nothing is left between or
-        within them.
+        Where factors are crossed, so that there are no independent subjects, or nothing is left in a stratum.
     """
     found = components(design)
     if len(found.counts) < 2:
@@ -190,20 +192,37 @@ def between_within(design: Design, fit: Fit) -> Counted:
             f"Between-within degrees of freedom need independent groups, but {names} link all rows; "
             "use ddf='satterthwaite'."
         )
-    subject = found.level_component[0][design.factors[0].codes]
-    n_subjects = len(found.counts)
+    groups = nested_groups(design, found)
     kept = {int(column): position for position, column in enumerate(fit.kept)}
-    between = np.zeros(len(fit.beta), dtype=bool)
+    stratum = np.full(len(fit.beta), len(groups))
     for term in design.fixed_terms:
         at = [column for column in term.columns if column in kept]
-        if at and constant_within(design.x[:, at], subject, n_subjects):
-            between[[kept[column] for column in at]] = True
-    between_df = n_subjects - int(between.sum())
-    within_df = design.n_obs - len(fit.beta) - between_df
-    for some, df, word in ((between, between_df, "between"), (~between, within_df, "within")):
-        if some.any() and df < 1:
+        for i in reversed(range(len(groups) if at else 0)):
+            codes, n_levels, _ = groups[i]
+            if constant_within(design.x[:, at], codes, n_levels):
+                stratum[[kept[column] for column in at]] = i
+    sizes = np.array([0, *(n_levels for _, n_levels, _ in groups), design.n_obs])
+    df = np.diff(sizes) - np.bincount(stratum, minlength=len(sizes) - 1)
+    for i in np.unique(stratum).tolist():
+        if df[i] < 1:
+            name = f"{sizes[i + 1]} groups of {groups[i][2]}" if i < len(groups) else f"{design.n_obs} rows"
             raise ModelError(
-                f"Between-within: {n_subjects} groups leave no degrees of freedom {word} groups; "
-                "use ddf='satterthwaite'."
+                f"Between-within: {name} leave no degrees of freedom for the fixed effects that vary between "
+                "them; use ddf='satterthwaite'."
             )
-    return Counted(fit.vcov, np.where(between, float(between_df), float(within_df)))
+    return Counted(fit.vcov, df[stratum].astype(np.float64))
+
+
+def nested_groups(design: Design, found: Components) -> list[tuple[NDArray[np.integer], int, str]]:
+    """Codes of the rows, number and name of the nested groups, the independent ones first."""
+    codes = found.level_component[0][design.factors[0].codes]
+    coarsest = min(design.factors, key=lambda factor: factor.n_levels)
+    groups: list[tuple[NDArray[np.integer], int, str]] = [(codes, len(found.counts), coarsest.name)]
+    for factor in sorted(design.factors, key=lambda factor: factor.n_levels):
+        coarser, n_coarser, _ = groups[-1]
+        if factor.n_levels == n_coarser and constant_within(factor.codes, coarser, n_coarser):
+            continue
+        if not constant_within(coarser, factor.codes, factor.n_levels):
+            return groups[:1]
+        groups.append((factor.codes, factor.n_levels, factor.name))
+    return groups

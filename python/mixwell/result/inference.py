@@ -200,8 +200,8 @@ class Inference(Engine):
             where single rows have very different df. Kenward-Roger's depend on the hypothesis alone.
         ddf
             Degrees of freedom: ``"satterthwaite"`` (as lmerTest), ``"kenward-roger"`` (as pbkrtest, with
-            adjusted standard errors; REML only), ``"containment"``, ``"between-within"`` (as SAS),
-            ``"residual"``, or ``"normal"``: none.
+            adjusted standard errors; REML only), ``"containment"`` (as SAS), ``"between-within"`` (as SAS;
+            with nested factors by level, as nlme), ``"residual"``, or ``"normal"``: none.
         level
             Of the confidence intervals.
         robust, cluster

@@ -72,5 +72,12 @@ cases <- list(
   one("schools", math, MathAch ~ SES * MEANSES + Sex * Minority + (SES | School), joint = list(unit(7, 2, 3, 6), unit(7, 4, 5, 7)),
     means = list(margins = function(e, t, m) emm(e(~ Sex)), proportional = function(e, t, m) emm(e(~ Sex, weights = "proportional")), slopes = function(e, t, m) emm(t(~ MEANSES, var = "SES", at = list(MEANSES = c(-0.3, 0.3)))))),
   one("singular", batches, Yield ~ half + (1 | Batch), joint = list(unit(2, 2)), means = list(margins = function(e, t, m) emm(e(~ half)))))
-versions <- c(list(R = as.character(getRversion())), sapply(c("lme4", "lmerTest", "pbkrtest", "emmeans", "jsonlite"), function(p) as.character(packageVersion(p)), simplify = FALSE))
-writeLines(toJSON(list(area = "inference", generated_by = "12_inference.R", versions = versions, n_cases = length(cases), cases = cases), digits = NA, auto_unbox = TRUE, na = "null", null = "null", pretty = 1), "../inference.json")
+# Inner and outer terms of nested designs (nlme, Pinheiro & Bates 2000)
+pupils <- read("egsingle", schoolid = TRUE, childid = TRUE, female = c("Female", "Male")); pupils$size <- pupils$size / 100
+pastes <- read("Pastes", batch = TRUE, cask = TRUE); pastes$k <- factor(c("a", "b")[seq_len(nrow(pastes)) %% 2 + 1]); pastes$side <- factor(c("u", "v")[as.integer(pastes$batch) %% 2 + 1])
+strata <- function(fixed, random, data) { m <- nlme::lme(fixed, random = random, data = data, control = nlme::lmeControl(opt = "optim")); a <- anova(m); list(df = as.list(setNames(a$denDF, rownames(a)))) }
+nlme <- list(oats = strata(yield ~ Variety * nitro, ~ 1 | Block / Variety, read("Oats", Block = TRUE, Variety = TRUE, nitro = TRUE)),
+  pupils = strata(math ~ year * female + size + lowinc, ~ 1 | schoolid / childid, pupils), pastes = strata(strength ~ k * side + cask, ~ 1 | batch / cask, pastes),
+  sleep = strata(Reaction ~ Days, ~ Days | Subject, sleep))
+versions <- c(list(R = as.character(getRversion())), sapply(c("lme4", "lmerTest", "pbkrtest", "emmeans", "nlme", "jsonlite"), function(p) as.character(packageVersion(p)), simplify = FALSE))
+writeLines(toJSON(list(area = "inference", generated_by = "12_inference.R", versions = versions, n_cases = length(cases), cases = cases, nlme = nlme), digits = NA, auto_unbox = TRUE, na = "null", null = "null", pretty = 1), "../inference.json")
