@@ -299,3 +299,19 @@ def test_between_within_has_the_strata_of_nlme(name: str) -> None:
     wanted = RECORD["nlme"][name]["df"]
     table = fit.anova(ddf="between-within").set_index("term")
     assert table["den_df"].to_dict() == {term: df for term, df in wanted.items() if term != "(Intercept)"}
+
+
+@pytest.mark.parametrize(
+    ("name", "by"), [(name, by) for name, case in CASES.items() for by in case.get("tests") or {}]
+)
+def test_joint_tests_match_emmeans(name: str, by: str) -> None:
+    """F to R's three decimals; df of single rows: of several R takes the smallest of single contrasts."""
+    wanted = pd.DataFrame(CASES[name]["tests"][by])
+    wanted = wanted[wanted["term"] != "Lsize"]
+    table = fit_of(name).joint_tests(by=None if by == "all" else by)
+    labels = ["term"] if by == "all" else ["term", by]
+    assert table[labels].to_numpy().tolist() == wanted[labels].to_numpy().tolist()
+    assert table["num_df"].tolist() == wanted["num_df"].tolist()
+    np.testing.assert_allclose(table["f_value"], wanted["f_value"], rtol=0, atol=6e-4)
+    single = (wanted["num_df"] == 1).to_numpy()
+    np.testing.assert_allclose(table["den_df"][single], wanted["den_df"][single], rtol=0, atol=6e-3)

@@ -222,6 +222,80 @@ def test_polynomials_are_orthogonal_whole_numbers(n: int) -> None:
     assert polynomial(n, 1)[-1] == n - 1 or n % 2 == 1
 
 
+# ---- joint tests
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", KR])
+def test_joint_tests_are_type_three_where_no_covariate_is_in_an_interaction(ddf: str) -> None:
+    table = pups().joint_tests(ddf=ddf).set_index("term")
+    anova = pups().anova(ddf=ddf).set_index("term")
+    for term in ("Treatment", "sex", "Treatment:sex"):
+        for column in ("num_df", "den_df", "f_value", "p_value"):
+            assert table.loc[term, column] == pytest.approx(anova.loc[term, column], rel=1e-7)
+
+
+def test_simple_effects_are_tests_of_pairs() -> None:
+    """Two levels: the F test is the square of the t test of their difference."""
+    table = pups().joint_tests(by="Treatment", ddf=KR)
+    pairs = pups().emmeans("sex", by="Treatment", ddf=KR).contrast().frame
+    np.testing.assert_allclose(table["f_value"], pairs["statistic"] ** 2, rtol=1e-8)
+    np.testing.assert_allclose(table["p_value"], pairs["p_value"], rtol=1e-7)
+    assert table["Treatment"].tolist() == pairs["Treatment"].tolist()
+
+
+def test_joint_tests_say_what_an_empty_cell_leaves_untested() -> None:
+    fit = with_empty_cell()
+    table = fit.joint_tests(by="sex")
+    assert table[["sex", "num_df"]].to_numpy().tolist() == [["Male", 1], ["Female", 2]]
+    assert "Tested in part" in repr(table)
+    assert "Treatment, Male." in " ".join(repr(table).split())
+    assert "Not tested, since the data do not determine the comparisons: sex." in " ".join(
+        repr(fit.joint_tests()).split()
+    )
+
+
+def test_an_interaction_that_is_not_in_the_model_has_no_line() -> None:
+    fit = mw.lmer("weight ~ Treatment + sex + offset(Lsize / 40) + (1 | Litter)", frame())
+    assert fit.joint_tests()["term"].tolist() == ["Treatment", "sex"]
+    with pytest.raises(mw.MixwellError, match="no factor with several levels"):
+        fit.joint_tests(by=["Treatment", "sex"])
+
+
+# ---- families
+
+
+def test_offsets_count_in_tests_of_contrasts() -> None:
+    """A mean with an offset, tested against a value: the statistic is (estimate - value) / SE."""
+    data = grouped()
+    fit = mw.lmer("y ~ arm + offset(o) + (1 | g)", data)
+    table = fit.emmeans("arm").contrast({"low": [1, 0, 0]}, null=2.0).frame.iloc[0]
+    assert table["estimate"] == pytest.approx(fit.params["(Intercept)"] + data["o"].mean(), rel=1e-9)
+    assert table["statistic"] == pytest.approx((table["estimate"] - 2.0) / table["std_error"], rel=1e-9)
+
+
+def test_one_sided_p_values_add_up_and_intervals_end_at_the_level() -> None:
+    means = pups().emmeans("Treatment")
+    less, more, both = (
+        means.contrast("pairwise", adjust=None, side=side).frame for side in ("less", "greater", "two-sided")
+    )
+    np.testing.assert_allclose(less["p_value"] + more["p_value"], 1)
+    np.testing.assert_allclose(np.minimum(less["p_value"], more["p_value"]) * 2, both["p_value"])
+    assert np.isneginf(less["conf_low"]).all()
+    assert np.isposinf(more["conf_high"]).all()
+    end = float(more["conf_low"][0])
+    at_end = means.contrast("pairwise", adjust=None, side="greater", null=end).frame["p_value"][0]
+    assert at_end == pytest.approx(0.05, rel=1e-7)
+
+
+def test_tables_of_means_fit_a_page_and_name_what_is_missing() -> None:
+    fit = with_empty_cell()
+    text = repr(fit.emmeans(["Treatment", "sex"]).contrast())
+    assert max(map(len, text.splitlines())) <= 79
+    assert "nonEst" in text
+    assert "nan" not in text.lower().replace("nonest", "")
+    assert "nonEst" in fit.emmeans(["Treatment", "sex"])._repr_html_()
+
+
 # ---- what is refused
 
 
@@ -246,6 +320,14 @@ def test_polynomials_are_orthogonal_whole_numbers(n: int) -> None:
         (lambda f: f.emmeans("sex").contrast("trt.vs.ctrl", ref=5), "2 means"),
         (lambda f: f.emmeans("sex").contrast(by="Treatment"), "not among the means"),
         (lambda f: f.emtrends("Treatment", "sex"), "numeric"),
+        (lambda f: f.emmeans("pairwise ~ Treatment"), r"first the means, emmeans\('Treatment'\), then"),
+        (lambda f: f.emmeans("sex").contrast(3), "name of a family"),
+        (lambda f: f.emmeans("sex").contrast(null=np.nan), "null is a number"),
+        (lambda f: f.emmeans("sex").contrast(side="up"), "'less', 'greater'"),
+        (lambda f: f.emmeans("sex").contrast(side="less", adjust="tukey"), "two-sided"),
+        (lambda f: f.emmeans("Treatment * sex").contrast(interaction=["eff"]), "1 families .* 2 factors"),
+        (lambda f: f.emmeans("Treatment * sex").contrast(interaction="all"), "no contrast 'all'"),
+        (lambda f: f.joint_tests(by="litter"), "not a variable of the fixed part"),
     ],
 )
 def test_what_does_not_exist_is_refused(ask: Any, words: str) -> None:

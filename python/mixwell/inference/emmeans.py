@@ -274,7 +274,7 @@ class EmMeans:
         means = self.means
         factors = self.factors
         if by is not None:
-            chosen = _listed(by)
+            chosen = listed_names(by)
             for name in chosen:
                 if name not in means.labels:
                     raise DataError(f"by: {name!r} is not among the means{near(name, means.labels)}")
@@ -589,7 +589,7 @@ def polynomial(n: int, degree: int) -> FloatArray:
 # ---- means and slopes
 
 
-def _listed(given: str | Sequence[str] | None) -> tuple[str, ...]:
+def listed_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
     """Names as given: a list, or text like ``"a * b"``."""
     if given is None:
         return ()
@@ -611,9 +611,9 @@ def _specs(
             )
     if isinstance(specs, str) and "|" in specs:
         specs, _, bar = specs.partition("|")
-        by = (*_listed(by), *_listed(bar))
-    factors = _listed(specs)
-    divide = _listed(by)
+        by = (*listed_names(by), *listed_names(bar))
+    factors = listed_names(specs)
+    divide = listed_names(by)
     if not factors:
         raise MixwellError("Marginal means of what? Give the name of a variable of the fixed part.")
     return tuple(name for name in factors if name not in divide), divide

@@ -40,3 +40,13 @@ def estimable(rows: FloatArray, null_space: FloatArray) -> NDArray[np.bool_]:
     """For each row (m, p) whether its value is the same for all coefficients that fit alike."""
     length = np.linalg.norm(rows, axis=1)[:, np.newaxis] * np.linalg.norm(null_space, axis=0)
     return np.asarray((np.abs(rows @ null_space) <= TOLERANCE * length).all(axis=1))
+
+
+def estimable_part(rows: FloatArray, null_space: FloatArray) -> FloatArray:
+    """Combinations of the rows that are estimable, as many as there are."""
+    if not null_space.shape[1]:
+        return rows
+    open_part = rows @ null_space
+    u, s, _ = np.linalg.svd(open_part)
+    rank = int(np.sum(s > TOLERANCE * max(1.0, np.abs(open_part).max(initial=0.0))))
+    return np.asarray(u[:, rank:].T @ rows) if rank else rows

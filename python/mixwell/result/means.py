@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
+from mixwell.data.output import NativeFrame, noted_frame
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
 from mixwell.result.engine import Engine
@@ -14,8 +15,10 @@ from mixwell.result.engine import Engine
 if TYPE_CHECKING:
     from mixwell.diagnostics.robust import RobustKind
     from mixwell.inference import emmeans as marginal_means
+    from mixwell.inference import joint_tests as simple_effects
 else:
     marginal_means = lazy_module("mixwell.inference.emmeans")
+    simple_effects = lazy_module("mixwell.inference.joint_tests")
 
 
 class MarginalMeans(Engine):
@@ -93,6 +96,59 @@ class MarginalMeans(Engine):
             title=title,
             level=level,
             type_=type,
+        )
+
+    def joint_tests(
+        self,
+        by: str | Sequence[str] | None = None,
+        at: Mapping[str, object] | None = None,
+        ddf: Ddf = "satterthwaite",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
+    ) -> NativeFrame:
+        """F tests of factors and interactions among the marginal means: simple effects, as R's joint_tests.
+
+        Unlike in :meth:`anova`, covariates are at their means (or where ``at`` puts them), and with ``by``
+        the tests are within each level of other variables. Interactions that the model does not have are left
+        out; a note of the frame names what the data determine in part only.
+
+        Parameters
+        ----------
+        by
+            Variables within whose levels the others are tested.
+        at, ddf, robust, cluster
+            As in :meth:`emmeans`. Degrees of freedom are those of the same hypothesis in :meth:`test`; R's
+            emmeans takes the smallest of single contrasts.
+
+        Returns
+        -------
+        frame
+            ``term``, the by variables, ``num_df den_df f_value p_value``.
+
+        Examples
+        --------
+        >>> import mixwell as mw
+        >>> fit = mw.lmer("weight ~ Treatment * sex + Lsize + (1 | Litter)", mw.datasets.load_ratpups())
+        >>> print(fit.joint_tests(by="sex").round(4).to_string())
+                term     sex  num_df   den_df  f_value  p_value
+        0  Treatment    Male       2  30.2690  11.8373   0.0002
+        1  Treatment  Female       2  31.2783   8.6905   0.0010
+        """
+        method, _ = self._method(ddf, robust, cluster)
+        lines = simple_effects.joint_tests(self.design, self.fit, method, by=by, at=at)
+        tests = [(line.term, line.within, line.test) for line in lines if line.test is not None]
+        names = marginal_means.listed_names(by)
+        return noted_frame(
+            self._origin,
+            {
+                "term": [term for term, _, _ in tests],
+                **{name: [within[i] for _, within, _ in tests] for i, name in enumerate(names)},
+                "num_df": [test.num_df for _, _, test in tests],
+                "den_df": [test.den_df for _, _, test in tests],
+                "f_value": [test.f_value for _, _, test in tests],
+                "p_value": [test.p_value for _, _, test in tests],
+            },
+            simple_effects.partly_estimable(lines),
         )
 
     def emtrends(

@@ -25,7 +25,8 @@ emm <- function(x, ...) { s <- recs(summary(x, infer = c(TRUE, TRUE), ...)); n <
   n <- sub("^SE$", "std_error", sub("^(asymp|lower)[.](LCL|CL)$", "conf_low", sub("^(asymp|upper)[.](UCL|CL)$", "conf_high", sub("^[tz][.]ratio$", "statistic", sub("^p[.]value$", "p_value", n)))))
   names(s) <- n; s$null <- NULL; s }
 quiet <- function(x) suppressWarnings(suppressMessages(x))
-one <- function(id, data, formula, means = list(), joint = list(), reml = TRUE, kr = reml, weighted = FALSE) {
+joint_table <- function(x) { x <- as.data.frame(x); names(x) <- c("model term" = "term", df1 = "num_df", df2 = "den_df", "F.ratio" = "f_value", "p.value" = "p_value", setNames(names(x), names(x)))[names(x)]; recs(x)[setdiff(names(x), "note")] }
+one <- function(id, data, formula, means = list(), joint = list(), tests = list(), reml = TRUE, kr = reml, weighted = FALSE) {
   data$w_ <- if (weighted) data$w else 1; environment(formula) <- environment()
   m <- quiet(eval(bquote(lmerTest::lmer(.(formula), data, REML = reml, control = ctl, weights = w_)))); methods <- if (kr) c("Satterthwaite", "Kenward-Roger") else "Satterthwaite"
   out <- list(id = id, formula = paste(deparse(formula, width.cutoff = 500), collapse = ""), reml = reml, singular = isSingular(m), criterion = as.numeric(-2 * logLik(m)), vcov = unname(as.matrix(vcov(m))))
@@ -35,7 +36,7 @@ one <- function(id, data, formula, means = list(), joint = list(), reml = TRUE, 
   if (kr) { out$vcov_adjusted <- unname(as.matrix(vcovAdj(m)))
     out$joint <- lapply(joint, function(L) { k <- KRmodcomp(m, L); s <- getKR(k); list(rows = unname(L), num_df = s$ndf, den_df = s$ddf, f_value = s$Fstat, p_value = s$p.value) }) }
   out$means <- lapply(means, function(f) lapply(setNames(c("kenward-roger", "satterthwaite"), c("kenward-roger", "satterthwaite")), function(d) if (d == "kenward-roger" && !kr) NULL else quiet(f(function(...) emmeans(m, ..., lmer.df = d), function(...) emtrends(m, ..., lmer.df = d), m))))
-  cat(id, isSingular(m), "\n"); out }
+  out$tests <- lapply(tests, function(f) joint_table(quiet(f(m)))); cat(id, isSingular(m), "\n"); out }
 unit <- function(p, ...) { k <- c(...); L <- matrix(0, length(k), p); L[cbind(seq_along(k), k)] <- 1; L }
 plus <- function(L, i, j, v) { L[i, j] <- v; L }
 cases <- list(
@@ -43,6 +44,7 @@ cases <- list(
     means = list(cells = function(e, t, m) emm(e(~ Treatment * sex, at = list(Lsize = c(8, 14)))), slopes = function(e, t, m) emm(t(~ Treatment * sex, var = "Lsize")),
       slope_pairs = function(e, t, m) emm(pairs(t(~ Treatment | sex, var = "Lsize"), adjust = "none")))),
   one("slopes", pups, weight ~ Treatment * sex + Lsize + (sex | Litter), joint = list(unit(7, 2, 3), unit(7, 6, 7), unit(7, 2, 4, 5)),
+    tests = list(sex = function(m) joint_tests(m, by = "sex", lmer.df = "satterthwaite"), Treatment = function(m) joint_tests(m, by = "Treatment", lmer.df = "satterthwaite")),
     means = list(cells = function(e, t, m) emm(e(~ Treatment | sex)), interaction = function(e, t, m) emm(contrast(e(~ Treatment * sex), interaction = "pairwise", adjust = "none")),
       mixed = function(e, t, m) emm(contrast(e(~ Treatment * sex), interaction = c("consec", "eff"), adjust = "none")))),
   one("weights", pups, weight ~ Treatment * sex + Lsize + (1 | Litter), kr = FALSE, weighted = TRUE, means = list(cells = function(e, t, m) emm(e(~ Treatment * sex)))),
@@ -56,6 +58,7 @@ cases <- list(
   one("poly", pups, weight ~ poly(Lsize, 3) + Treatment + sex + (1 | Litter), joint = list(unit(7, 2, 3, 4), unit(7, 3, 4)), means = list(at = function(e, t, m) emm(e(~ Lsize, at = list(Lsize = c(6, 10, 15)))))),
   one("splines", sleep, Reaction ~ bs(Days, df = 4) + (Days | Subject), joint = list(unit(5, 2, 3, 4, 5)), means = list(at = function(e, t, m) emm(e(~ Days, at = list(Days = c(1, 4.5, 8)))))),
   one("split_plot", oats, yield ~ Variety * nitro + (1 | Block / Variety), joint = list(unit(12, 2, 3), unit(12, 4, 5, 6), unit(12, 7:12)),
+    tests = list(all = function(m) joint_tests(m, lmer.df = "satterthwaite"), Variety = function(m) joint_tests(m, by = "Variety", lmer.df = "satterthwaite")),
     means = list(poly = function(e, t, m) emm(contrast(e(~ nitro), "poly", adjust = "none")), consec = function(e, t, m) emm(contrast(e(~ nitro), "consec", adjust = "none")),
       mean_chg = function(e, t, m) emm(contrast(e(~ nitro), "mean_chg", adjust = "none")), del_eff = function(e, t, m) emm(contrast(e(~ nitro), "del.eff", adjust = "none")),
       hommel = function(e, t, m) emm(contrast(e(~ nitro), "pairwise", adjust = "hommel")), hochberg = function(e, t, m) emm(contrast(e(~ nitro), "pairwise", adjust = "hochberg")),
