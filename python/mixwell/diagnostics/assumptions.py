@@ -223,13 +223,15 @@ def slopes(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Ch
     wanted = mean.candidates(design, fit)
     if not wanted:
         raise ModelError("No predictor varies within groups without a random slope.")
+    # Refits of crossed factors factor a core of all but the largest again.
     levels = sorted(factor.n_levels for factor in design.factors)
-    if independent_blocks(design)[0] == 1 and sum(levels[:-1]) > _MOST_CROSSED:
+    core = sum(levels[:-1]) if independent_blocks(design)[0] == 1 else 0
+    if core > _MOST_CROSSED:
         raise ModelError(
             "A slope more for crossed factors with many levels would take long; "
             "fit.diagnostics.omitted_slopes() tries them."
         )
-    most = max(1, int(_SLOPE_ROWS // design.n_obs))
+    most = max(1, int(_SLOPE_ROWS // (design.n_obs * (1 + core / 200))))
     if len(wanted) > most:
         notes.append(
             f"Of {len(wanted)} random slopes that could be missing, {most} were tried; "

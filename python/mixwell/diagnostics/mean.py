@@ -61,7 +61,9 @@ def _extend(
 
 
 def _joint(extended: _Extended) -> JointTest:
-    rows = np.eye(len(extended.fit.beta))[extended.added]
+    # In units of standard deviations, as everywhere: the df of several rows depend on their units.
+    columns = extended.design.x[:, extended.fit.kept[extended.added]]
+    rows = np.eye(len(extended.fit.beta))[extended.added] * columns.std(axis=0)[:, None]
     return joint_test(approximation(extended.design, extended.fit, _DDF), extended.fit.beta, rows)
 
 
