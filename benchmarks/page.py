@@ -110,7 +110,7 @@ def criteria(run: Run, words: Words) -> str:
         above = None if result is None else found.above_best(result)
         return "" if above is None or result is None else f"{above:.1e}{'' if result.reml else ' (ML)'}"
 
-    found = chosen(run, FITS)
+    found = [case for case in chosen(run, FITS) if any(cell(case, peer) for peer in PEERS)]
     peers = [peer for peer in PEERS if any(cell(case, peer) for case in found)]
     rows = [[words.title(case.case), *(cell(case, peer) for peer in peers)] for case in found]
     return table([words.heads["case"], *peers], rows)

@@ -126,6 +126,11 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    r"""Hook of MkDocs: in code inside a table GitHub needs ``\|`` for a bar; its own parser shows both."""
+    return re.sub(r"`[^`\n]+`", lambda code: code[0].replace("\\|", "|"), markdown)
+
+
 def on_pre_build(config: object) -> None:
     """Hook of MkDocs: make the pictures, refuse pages that are out of date."""
     if main([]):

@@ -52,6 +52,11 @@ def test_a_page_that_is_wrong_is_found(tmp_path: Path) -> None:
         assert not run.stale(page, run.run(page, tmp_path))
 
 
+def test_bars_in_code_lose_the_backslash_that_tables_need() -> None:
+    page = "| `(1 \\| g)` | a \\| b |\n`x || y`"
+    assert run.on_page_markdown(page, page=None) == "| `(1 | g)` | a \\| b |\n`x || y`"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_in_the_pages_exist(name: str) -> None:
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
