@@ -145,6 +145,9 @@ class Worker:
         self.memory = Memory(self.process.pid)
         try:
             ready = self._answer(limit)
+        except OverLimitError as error:
+            self.stop()
+            raise PeerError(f"not ready after {error.limit:g} s") from error
         except PeerError:
             self.stop()
             raise

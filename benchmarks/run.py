@@ -58,10 +58,18 @@ class Turn:
         self.spent = self.longest = 0.0
         self.peak_mb: float | None = None
 
+    def fit(self) -> float:
+        """Make the fit that the operation starts from; its seconds, 0 where the operation is the fit."""
+        if self.case.operation == FIT:
+            return 0.0
+        try:
+            return float(self.worker.ask("fit", self.case.limit)["seconds"])
+        except OverLimitError as error:  # says nothing on the operation
+            raise PeerError(f"its fit was stopped after {error.limit:g} s") from error
+
     def run(self) -> tuple[float, float]:
-        """Run once, memory watched: seconds of the fit it starts from, if it starts from one, and its own."""
-        on_a_fit = self.case.operation != FIT
-        fit_seconds = float(self.worker.ask("fit", self.case.limit)["seconds"]) if on_a_fit else 0.0
+        """Run once, memory watched: seconds of the fit and of the operation."""
+        fit_seconds = self.fit()
         before = self.worker.memory.start()
         seconds = float(self.worker.ask("run", self.case.limit)["seconds"])
         peak = self.worker.memory.peak()

@@ -89,11 +89,8 @@ operations <- list(
   ),
   profile = list(
     package = "lme4",
-    run = function(fit) {
-      curves <- profile(fit)
-      list(curves = curves, interval = confint(curves))
-    },
-    answers = function(found) list(interval = as.vector(t(found$interval)))
+    run = function(fit) confint(profile(fit)),
+    answers = function(table) list(interval = as.vector(t(table)))
   ),
   emmeans = list(
     package = "emmeans",
@@ -135,7 +132,7 @@ small <- data.frame(y = rnorm(40), x = rnorm(40), g = factor(rep(1:8, 5)))
 invisible(lmer(y ~ x + (1 | g), small))
 invisible(gc())
 versions <- lapply(setNames(nm = c(used, "Matrix")), function(package) as.character(packageVersion(package)))
-versions <- c(list(R = as.character(getRversion())), versions, list("BLAS of R" = basename(extSoftVersion()[["BLAS"]])))
+versions <- c(list(R = as.character(getRversion()), "BLAS of R" = basename(extSoftVersion()[["BLAS"]])), versions)
 answer(ready = TRUE, versions = versions, package = operation$package)
 
 fitted <- NULL

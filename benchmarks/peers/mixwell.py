@@ -45,8 +45,8 @@ def standard_errors(drawn: Any) -> Answers:
     return columns(table[(table["term"] == "sigma").cummax()], "std_error")
 
 
-def interval_ends(profile: Any) -> Answers:
-    return {"interval": profile.conf_int(0.95).to_numpy().ravel().tolist()}
+def interval_ends(table: pd.DataFrame) -> Answers:
+    return {"interval": table.to_numpy().ravel().tolist()}
 
 
 def deletions(found: Any) -> Answers:
@@ -63,11 +63,11 @@ AFTER = {
         lambda fitted, case: fitted.bootstrap(case.draws_of("mixwell"), seed=1, progress=False),
         standard_errors,
     ),
-    "profile": After(lambda fitted, case: fitted.profile(), interval_ends),
+    "profile": After(lambda fitted, case: fitted.profile().conf_int(0.95), interval_ends),
     "emmeans": After(
         lambda fitted, case: fitted.emmeans(case.about, ddf="kenward-roger").contrast("pairwise").frame,
         lambda table: columns(table, "estimate", "std_error", "df", "p_value", "conf_low", "conf_high"),
     ),
-    "influence": After(lambda fitted, case: fitted.influence(case.about), deletions),
+    "influence": After(lambda fitted, case: fitted.influence(case.about, refit=True), deletions),
     "check": After(lambda fitted, case: fitted.check(), lambda found: {}),
 }

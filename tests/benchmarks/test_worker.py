@@ -146,6 +146,20 @@ def test_a_peer_that_does_not_end_is_stopped_and_the_others_go_on() -> None:
     assert turns[1].result.seconds == [6.0, 7.0]
 
 
+def test_a_fit_over_the_limit_is_no_bound_for_what_was_to_follow() -> None:
+    case = case_of("profile")
+    turn = Turn(Scripted([], "a"), case, Result("a"))
+    take_turns([turn])
+    assert turn.result.stopped_after is None
+    assert turn.result.note == f"its fit was stopped after {case.limit:g} s"
+
+
+def test_a_worker_that_does_not_start_is_said(directory: Path) -> None:
+    with pytest.raises(PeerError, match=r"not ready after 0\.001 s") as caught:
+        Worker("mixwell", case_of("sleepstudy"), directory, 0.001)
+    assert not isinstance(caught.value, OverLimitError)
+
+
 @pytest.mark.parametrize("name", ["kenward-roger-small", "profile", "emmeans", "influence"])
 def test_answers_are_the_quantities_that_are_compared(name: str) -> None:
     case = case_of(name)
