@@ -196,6 +196,19 @@ def _frame(case: str) -> pd.DataFrame:
     return frame
 
 
+def file_cases(name: str, key: str = "cases") -> list[dict[str, Any]]:
+    """The entries of a file of its own form, as recorded."""
+    return list(json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))[key])
+
+
+def frame_of(entry: dict[str, Any]) -> pd.DataFrame:
+    """A new frame for an entry of :func:`file_cases`."""
+    frame = _csv(entry["csv"], frozenset(factor["name"] for factor in entry["factors"])).copy()
+    for factor in entry["factors"]:
+        frame[factor["name"]] = _categorical(frame[factor["name"]], factor, entry["id"])
+    return frame
+
+
 def plain_name(name: str) -> str:
     """A coefficient's name without spelling: ``Treatment[T.Low]:sex[Female]`` and R's are the same.
 

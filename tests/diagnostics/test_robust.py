@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,17 @@ import mixwell as mw
 import oracle
 from mixwell.diagnostics.robust import robust_covariance
 from mixwell.inference.contrast import joint_test
-from reference_cases import REFERENCE, _categorical, _csv, plain_name
+from reference_cases import file_cases, frame_of, plain_name
 from small_models import fitted, grouped
 
 pytestmark = pytest.mark.filterwarnings("ignore::mixwell.SingularFitWarning")
 
-CASES = json.loads((REFERENCE / "robust.json").read_text(encoding="utf-8"))["cases"]
+CASES = file_cases("robust")
 KINDS = ("CR0", "CR1", "CR2")
 
 
 def fit_of(case: dict[str, Any]) -> mw.LmerResult:
-    frame = _csv(case["csv"], frozenset(factor["name"] for factor in case["factors"])).copy()
-    for factor in case["factors"]:
-        frame[factor["name"]] = _categorical(frame[factor["name"]], factor, case["id"])
-    return mw.lmer(case["formula"], frame, reml=case["reml"])
+    return mw.lmer(case["formula"], frame_of(case), reml=case["reml"])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

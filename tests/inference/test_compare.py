@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 from scipy.special import chdtrc
 
 import mixwell as mw
-from mixwell.inference import information
+from mixwell.inference import information, nesting
 from mixwell.inference.chi_bar import boundary_p_value
 from mixwell.inference.nesting import random_nesting
+from reference_cases import file_cases, frame_of
 from small_models import fitted, grouped
 
 
@@ -53,6 +55,9 @@ def test_reml_fits_are_refitted_by_ml_where_the_fixed_parts_differ() -> None:
 def test_one_ml_fit_among_reml_fits_makes_all_ml() -> None:
     table = mw.anova(quiet("y ~ x + (1 | g)"), quiet("y ~ x + (x | g)", reml=False))
     assert table["method"].tolist() == ["ML (refitted)", "ML"]
+    assert (
+        "1 of 2 models were refitted by maximum likelihood, since a REML criterion and a like" in table.note
+    )
 
 
 def test_order_of_models_and_coding_of_factors_do_not_matter() -> None:
@@ -133,8 +138,53 @@ def covariance_of_rows(fit: mw.LmerResult, term: int) -> Any:
     return host_rows(fit, term) * (z @ fit.fit.term_cov[term] @ z.T)
 
 
+@pytest.mark.parametrize(
+    ("small", "large", "df"),
+    [
+        ("y ~ x + arm", "y ~ x * arm", 2),
+        ("y ~ x", "y ~ poly(x, 2)", 1),
+        ("y ~ year", "y ~ poly(year, 3)", 2),
+        ("y ~ year", "y ~ year + I(year^2)", 1),
+        ("y ~ poly(year, 2)", "y ~ year + I(year^2) + arm", 2),
+        ("y ~ I(2 * x - 5)", "y ~ x + o", 1),
+        ("y ~ 1", "y ~ 0 + arm", 2),
+        ("y ~ arm:x", "y ~ arm * x", 2),
+        ("y ~ I(arm == 'mid')", "y ~ arm", 1),
+    ],
+)
+def test_nesting_is_that_of_column_spaces(small: str, large: str, df: int) -> None:
+    data = grouped().assign(year=lambda d: 2000 + np.arange(90) % 21)
+    fits = [quiet(f"{text} + (1 | g)", data, reml=False) for text in (large, small)]
+    row = mw.anova(*fits).iloc[1]
+    assert row["df"] == df
+    assert row["lrt"] == pytest.approx(fits[1].criterion - fits[0].criterion, abs=1e-6)
+
+
+def test_columns_are_looked_for_in_long_data_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some rows first, then all: a column that leaves the span in a single row is found out."""
+    rng = np.random.default_rng(1)
+    basis = rng.normal(size=(30_000, 3))
+    inside = basis @ rng.normal(size=(3, 2))
+    np.testing.assert_allclose(basis @ nesting.coefficients_in_span(basis, inside), inside, atol=1e-9)
+    copies = nesting.coefficients_in_span(basis, basis[:, [2, 0]])
+    np.testing.assert_array_equal(copies, np.eye(3)[:, [2, 0]])
+    for row in (0, 1, 29_999):
+        outside = inside.copy()
+        outside[row, 1] += 1.0
+        assert nesting.coefficients_in_span(basis, outside) is None
+    calls = []
+    monkeypatch.setattr(nesting.np.linalg, "lstsq", lambda *a, **k: calls.append(len(a[0])) or lstsq(*a, **k))
+    assert nesting.coefficients_in_span(basis, rng.normal(size=(30_000, 1))) is None
+    assert calls == [5000]
+
+
+lstsq = np.linalg.lstsq
+
+
 def test_identical_models_in_other_columns_are_not_tested() -> None:
     table = mw.anova(quiet("y ~ x + (0 + arm | g)"), quiet("y ~ x + (arm | g)"))
+    assert "The same model, if in other words: 'y ~ x + (arm | g)' and 'y ~ x + (0 + arm | g)'." in table.note
+    assert "Not nested" not in table.note
     assert table["deviance"].iloc[0] == pytest.approx(table["deviance"].iloc[1], abs=1e-7)
     assert np.isnan(table["p_value"].iloc[1])
 
@@ -148,7 +198,10 @@ def test_offsets_and_weights_count() -> None:
     fixed_slope = quiet("y ~ arm + (1 | g)", reml=False, offset="o")
     assert mw.anova(fixed_slope, as_column)["df"].iloc[1] == 1
     weighted = quiet("y ~ arm + x + (1 | g)", reml=False, weights="w")
-    assert np.isnan(mw.anova(plain, weighted)["p_value"].iloc[1])
+    table = mw.anova(plain, weighted)
+    assert np.isnan(table["p_value"].iloc[1])
+    assert "With different weights, to be compared by information criteria only" in table.note
+    assert "Not nested" not in table.note
 
 
 @pytest.mark.parametrize(
@@ -157,12 +210,40 @@ def test_offsets_and_weights_count() -> None:
         (lambda d: d.iloc[:-3], "90 and 87 rows"),
         (lambda d: d.assign(y=d["y"] + (np.arange(90) < 4)), "differs in 4 of 90 rows"),
         (lambda d: d.assign(x=d["x"].where(np.arange(90) > 1)), r"90 and 88 rows \(missing values in x: 2\)"),
+        (lambda d: d.sample(frac=1, random_state=1), r"response y differs in [0-9]+ of 90 rows.*same order"),
+        (lambda d: d.assign(x=d["x"].where(np.arange(90) > 0, 7.0)), "data differ in x, in 1 of 90 rows"),
+        (lambda d: d.assign(x=d["x"].sample(frac=1, random_state=1).to_numpy()), "data differ in x"),
+        (lambda d: d.assign(g=d["g"].sample(frac=1, random_state=1).to_numpy()), "data differ in g"),
+        (
+            lambda d: d.assign(arm=d["arm"].replace({"low": "mid", "mid": "low"})),
+            r"data differ in arm, in [0-9]+ of 90 rows",
+        ),
     ],
 )
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_different_data_are_refused(change: Any, message: str) -> None:
     data = grouped()
-    with pytest.raises(mw.DataError, match=message):
-        mw.anova(quiet("y ~ x + (1 | g)", data), quiet("y ~ x + (x | g)", change(data)))
+    fits = quiet("y ~ x + arm + (1 | g)", data), quiet("y ~ x + arm + (x | g)", change(data))
+    for call in (lambda: mw.anova(*fits), lambda: mw.compare(fits)):
+        with pytest.raises(mw.DataError, match=message):
+            call()
+
+
+def test_rows_that_differ_though_as_many_are_named() -> None:
+    data = grouped()
+    data.loc["row 3", "x"] = np.nan
+    data.loc["row 4", "o"] = np.nan
+    with pytest.raises(mw.DataError, match=r"different rows of the data \(missing values in x: 1, o: 1\)"):
+        mw.anova(quiet("y ~ x + (1 | g)", data), quiet("y ~ o + (1 | g)", data))
+
+
+def test_other_labels_and_columns_that_are_not_shared_are_no_other_data() -> None:
+    data = grouped()
+    relabelled = data.assign(g=data["g"].str.upper(), h=data["h"].sample(frac=1, random_state=2).to_numpy())
+    table = mw.anova(quiet("y ~ x + (1 | g)", data), quiet("y ~ x + (x | g)", relabelled))
+    assert table["df"].iloc[1] == 2
+    as_category = data.assign(x=pd.Categorical(np.round(data["x"]).astype(int).astype(str)))
+    mw.compare([quiet("y ~ x + (1 | g)", data), quiet("y ~ x + (1 | g)", as_category)])
 
 
 def test_different_responses_are_refused() -> None:
@@ -177,6 +258,75 @@ def test_what_is_no_fit_is_refused() -> None:
         mw.anova(fitted("slopes"), "y ~ x")  # type: ignore[arg-type]
     with pytest.raises(mw.DataError, match="2 models and 1 names"):
         mw.anova(fitted("slopes"), fitted("slopes"), names=["a"])
+    with pytest.raises(mw.DataError, match="given one by one; one is a list"):
+        mw.anova([fitted("slopes"), fitted("slopes")])  # type: ignore[arg-type]
+    with pytest.raises(mw.DataError, match="a list or a dict of fitted models, not a LmerResult"):
+        mw.compare(fitted("slopes"))  # type: ignore[arg-type]
+    with pytest.raises(mw.DataError, match="2 or more"):
+        mw.compare({"a": fitted("slopes")})
+
+
+def test_repeated_names_are_numbered() -> None:
+    fits = quiet("y ~ x + (1 | g)"), quiet("y ~ x + (x | g)")
+    assert mw.anova(*fits, names=["m", "m"])["model"].is_unique
+    assert mw.anova(fits[0], fits[0])["model"].is_unique
+
+
+def test_a_model_that_fits_worse_than_one_within_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = quiet("y ~ x + (1 | g)"), quiet("y ~ x + (x | g)")
+    assert "fits worse" not in mw.anova(small, large).note
+    stuck = type(large)(large.design, replace(large.fit, criterion=small.criterion + 0.01), large.control)
+    for table in (mw.anova(small, stuck), mw.compare([small, stuck])):
+        assert "'y ~ x + (x | g)' fits worse than 'y ~ x + (1 | g)', which it contains" in table.note
+        assert table["lrt"].iloc[1] == 0
+
+
+# ---- other null distributions
+
+
+def test_bootstrap_of_fixed_effects_matches_pbkrtest() -> None:
+    """4 Monte Carlo errors of 2000 draws there and 4000 here."""
+    (case,) = file_cases("variance", "bootstraps")
+    frame, wanted = frame_of(case), case["results"]
+    fits = [quiet(case[name], frame) for name in ("small", "large")]
+    row = mw.anova(*fits, method="bootstrap", n=4000, seed=1).iloc[1]
+    assert row["lrt"] == pytest.approx(wanted["statistic"], abs=1e-5)
+    assert row["df"] == wanted["df"]
+    assert row["p_naive"] == pytest.approx(wanted["p_naive"], rel=1e-4)
+    error = np.sqrt(wanted["p"] * (1 - wanted["p"]) * (1 / wanted["nsim"] + 1 / 4000))
+    assert row["p_value"] == pytest.approx(wanted["p"], abs=4 * error)
+    # By ML the naive one is too small here.
+    assert row["p_value"] > row["p_naive"] + 0.02
+
+
+def test_bootstrap_of_several_variances_agrees_with_the_mixture() -> None:
+    """Two variances and a covariance in 60 groups: the asymptotic weights serve; 4 Monte Carlo errors."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"g": np.repeat(np.arange(60), 6), "x": np.tile(np.arange(6.0) - 2.5, 60)})
+    data["h"] = rng.integers(0, 12, 360)
+    data["y"] = rng.normal(size=360) + 0.22 * rng.normal(size=60)[data["g"]] + rng.normal(size=12)[data["h"]]
+    fits = [quiet(f"y ~ x + {random}", data) for random in ("(1 | h)", "(1 | h) + (x | g)")]
+    mixture, boot = (mw.anova(*fits, method=m, n=3000, seed=2).iloc[1] for m in ("mixture", "bootstrap"))  # type: ignore[arg-type]
+    assert mixture["p_naive"] == boot["p_naive"] > mixture["p_value"] * 1.2
+    p = mixture["p_value"]
+    assert 0.005 < p < 0.5
+    assert boot["p_value"] == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / 3000) + 0.01)
+
+
+def test_exact_test_of_two_models_is_that_of_ranova() -> None:
+    fits = quiet("y ~ x + (1 | g)"), quiet("y ~ x + (1 | g) + (1 | h)")
+    pair = mw.anova(*fits, method="exact", n=500, seed=3)
+    row = fits[1].ranova("exact", n=500, seed=3).set_index("term").loc["(1 | h)"]
+    assert pair["p_value"].iloc[1] == row["p_value"]
+    assert "500 draws of the exact null distribution" in pair.note
+    with pytest.raises(mw.ModelError, match=r"tested are 2 parameters of \(x \| g\)"):
+        mw.anova(fits[0], quiet("y ~ x + (x | g)"), method="exact")
+    with pytest.raises(mw.ModelError, match="parameters of the fixed part"):
+        mw.anova(fits[0], quiet("y ~ x + arm + (1 | g)"), method="exact")
+    with pytest.raises(mw.DataError, match="'mixture', 'bootstrap', 'exact'"):
+        mw.anova(*fits, method="wald")  # type: ignore[arg-type]
+    with pytest.raises(mw.DataError, match="n, the number of draws"):
+        mw.anova(*fits, method="bootstrap", n=0)
 
 
 # ---- mw.compare

@@ -13,7 +13,7 @@ import mixwell as mw
 import oracle
 from mixwell.design.record import Design
 from mixwell.errors import SingularFitWarning
-from reference_cases import Case, cases, covariance_terms
+from reference_cases import Case, cases, covariance_terms, file_cases, frame_of
 from small_models import fitted, grouped
 
 # performance leaves out slopes written as terms of their own, and slopes without a column of the fixed part.
@@ -118,6 +118,16 @@ def test_profile_interval_of_balanced_data_is_the_likelihood_of_the_ratio() -> N
     assert fit.icc("profile", level=0.999).conf_low == 0.0
 
 
+@pytest.mark.parametrize(
+    "case", [c for c in file_cases("variance") if "icc_by_group" in c["results"]], ids=lambda c: c["id"]
+)
+def test_icc_by_factor_matches_performance(case: dict[str, Any]) -> None:
+    fit = mw.lmer(case["formula"], frame_of(case))
+    wanted = {":".join(sorted(k.split(":"))): v for k, v in case["results"]["icc_by_group"].items()}
+    found = {":".join(sorted(k.split(":"))): v for k, v in fit.icc().by_factor.items()}
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
 def share(design: Design, theta: Any, factor: int | None) -> float:
     """tr Z_f Sigma Z_f' over n, of one factor or all, over that of all and the residual."""
     parts = {}
@@ -152,16 +162,14 @@ def test_profile_intervals_are_those_of_the_constrained_dense_likelihood(
     for end in ends:
         if end == 0:
             continue
-        lowest = min(
-            minimize(
-                lambda theta: oracle.criterion(fit.design, theta, reml=reml),
-                start,
-                constraints={"type": "eq", "fun": lambda t, end=end: share(fit.design, t, number) - end},
-                method="SLSQP",
-                options={"ftol": 1e-12, "maxiter": 300},
-            ).fun
-            for start in (fit.fit.theta, fit.fit.theta * 1.5 + 0.1, fit.fit.theta * 0.3 + 0.05)
-        )
+        lowest = minimize(
+            lambda theta: oracle.criterion(fit.design, theta, reml=reml),
+            fit.fit.theta,
+            jac=lambda theta: oracle.gradient(fit.design, theta, reml=reml),
+            constraints={"type": "eq", "fun": lambda t, end=end: share(fit.design, t, number) - end},
+            method="SLSQP",
+            options={"ftol": 1e-9, "maxiter": 60},
+        ).fun
         assert lowest - fit.criterion == pytest.approx(1.6448536269514722**2, abs=2e-4)
 
 

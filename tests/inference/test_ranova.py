@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,13 @@ import pytest
 from scipy.special import fdtrc
 
 import mixwell as mw
+from mixwell.errors import MixwellWarning
 from mixwell.inference.chi_bar import boundary_p_value, nearest_semidefinite
 from mixwell.inference.exact import null_draws
-from mixwell.inference.lrt import linear_criteria, reductions
-from reference_cases import cases
+from mixwell.inference.lrt import reductions
+from mixwell.inference.null_ratio import linear_criteria
+from mixwell.inference.refits import Refitting
+from reference_cases import cases, file_cases, frame_of
 from small_models import fitted, grouped
 
 
@@ -60,6 +64,121 @@ def test_model_without_random_terms_is_the_limit_of_small_variances(name: str) -
     near = mw.kernel.components(fit.design, mw.kernel.problem(fit.design), theta, reml=fit.reml)
     found = linear_criteria(fit.design, fit.fit, fit.design.y[:, None])[0]
     assert found == pytest.approx(near.criterion, abs=1e-6)
+
+
+# ---- against R
+
+
+VARIANCE = file_cases("variance")
+EXACT = [
+    (case, entry, method)
+    for case in VARIANCE
+    for entry in case["results"].get("exact", [])
+    for method in ("reml", "ml")
+    if method in entry
+]
+
+
+def test_every_exact_case_is_there() -> None:
+    """One variance alone by REML and ML; beside others by REML: crossed, nested, independent slopes."""
+    assert len(EXACT) == 12
+    assert sum("ml" not in entry for _, entry, _ in EXACT) == 4
+
+
+@pytest.mark.parametrize(
+    ("case", "entry", "method"), EXACT, ids=lambda value: value if isinstance(value, str) else value.get("id")
+)
+def test_exact_tests_match_rlrsim(case: dict[str, Any], entry: dict[str, Any], method: str) -> None:
+    """Statistic, p-value and the simulated null distribution; 4 Monte Carlo errors of both simulations.
+
+    RLRsim maximizes over a grid, so that its quantiles are a little smaller.
+    """
+    wanted, nsim, n = entry[method], case["results"]["nsim"], 100_000
+    fit = quiet(case["formula"], frame_of(case), reml=method == "reml")
+    table = fit.ranova("exact", n=n, seed=2) if len(fit.design.terms) == 1 or method == "reml" else None
+    assert table is not None
+    row = table.set_index("term").loc[entry["term"]]
+    assert row["lrt"] == pytest.approx(wanted["statistic"], rel=1e-5)
+    both = np.sqrt(1 / nsim + 1 / n)
+    p = wanted["p"]
+    assert row["p_value"] == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p)) * both + 1 / n)
+    number = [row.label for row in reductions(fit.design)].index(entry["term"])
+    term = fit.design.terms[number]
+    alone = replace(fit.design, terms=(replace(term, factor=0),), factors=(fit.design.factors[term.factor],))
+    draws = null_draws(alone, fit.fit, n, 2)
+    null = wanted["null"]
+    assert np.mean(draws < 1e-8) == pytest.approx(null["zero"], abs=2 * both + 0.002)
+    for q, value in zip(null["probs"], null["values"], strict=True):
+        if value > 1e-3:
+            assert np.mean(draws > value) == pytest.approx(1 - q, abs=4 * np.sqrt(q * (1 - q)) * both + 0.002)
+
+
+@pytest.mark.parametrize("case", VARIANCE, ids=lambda case: case["id"])
+def test_terms_removed_as_a_whole_match_lmertest(case: dict[str, Any]) -> None:
+    table = quiet(case["formula"], frame_of(case)).ranova(reduce_terms=False)
+    wanted = case["results"]["ranova_whole_terms"]
+    assert len(table) == len(wanted)
+    for row in wanted:
+        name = row["term"].replace("cask:batch", "batch:cask")
+        found = table.set_index("term").loc[name]
+        assert found["npar"] == row["npar"]
+        assert found["llf"] == pytest.approx(row["logLik"], abs=1e-5)
+        assert found["aic"] == pytest.approx(row["AIC"], abs=1e-5)
+        if name != "<none>":
+            assert found["df"] == row["df"]
+            assert found["lrt"] == pytest.approx(row["LRT"], abs=2e-5)
+            assert found["p_naive"] == pytest.approx(row["p"], rel=1e-4)
+            assert found["p_value"] < found["p_naive"]
+
+
+def test_whole_terms_are_tested_as_models_compared() -> None:
+    """A variance with its covariances: the row of ranova is that of anova."""
+    data = grouped()
+    fits = [quiet(f"y ~ x + {random}", data) for random in ("(1 | h)", "(x | g) + (1 | h)")]
+    row = fits[1].ranova(reduce_terms=False).set_index("term").loc["(x | g)"]
+    pair = mw.anova(*fits).iloc[1]
+    assert row["df"] == pair["df"] == 3
+    for column in ("lrt", "p_naive", "p_value"):
+        assert row[column] == pytest.approx(pair[column], rel=1e-6)
+
+
+def test_how_p_values_were_found_is_said() -> None:
+    fit = fitted("independent")
+    texts = {
+        "mixture": "mixture of chi-squares",
+        "bootstrap": "parametric bootstrap, 50 draws",
+        "exact": "50 draws of the exact null distribution",
+    }
+    for method, text in texts.items():
+        table = fit.ranova(method, n=50, seed=3)  # type: ignore[arg-type]
+        assert text in table.note
+        assert "p_naive is that of a plain chi-square" in table.note
+        assert max(map(len, str(table).splitlines())) <= 79
+
+
+def test_failed_refits_under_the_null_hypothesis_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_failures(self: Any, responses: Any) -> Any:
+        found = refit(self, responses)
+        found.criterion[0] = np.nan
+        return found
+
+    refit = Refitting.__call__
+    monkeypatch.setattr(Refitting, "__call__", with_failures)
+    fit = quiet("y ~ x + (x | g)", grouped())
+    with pytest.warns(MixwellWarning, match="of 40 refits under the null hypothesis failed"):
+        fit.ranova("bootstrap", n=40, seed=3)
+    monkeypatch.setattr(
+        Refitting, "__call__", lambda s, y: replace(refit(s, y), criterion=np.full(len(y.T), np.nan))
+    )
+    with pytest.raises(mw.MixwellError, match="every refit under the null hypothesis failed"):
+        fit.ranova("bootstrap", n=40, seed=3)
+
+
+@pytest.mark.parametrize("n", [0, -3, 2.5, True, "many"])
+def test_numbers_of_draws_are_checked(n: Any) -> None:
+    for method in ("bootstrap", "exact"):
+        with pytest.raises(mw.DataError, match="n, the number of draws"):
+            fitted("slope only").ranova(method, n=n)  # type: ignore[arg-type]
 
 
 def one_way_f_test(data: pd.DataFrame) -> float:
@@ -117,8 +236,12 @@ def test_seeds_repeat_and_portions_do_not_matter() -> None:
 
 
 def test_exact_needs_a_single_variance() -> None:
-    with pytest.raises(mw.ModelError, match=r"one variance only; the random part is \(x \| g\)"):
+    with pytest.raises(
+        mw.ModelError, match=r"one variance, of a term of its own; tested are 2 .* \(x \| g\)"
+    ):
         fitted("slopes").ranova("exact")
+    with pytest.raises(mw.ModelError, match="for REML fits only"):
+        fitted("crossed").ranova("exact")
     with pytest.raises(mw.DataError, match="'mixture', 'bootstrap', 'exact'"):
         fitted("slopes").ranova("naive")  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Values: TypeAlias = Sequence[object] | NDArray[np.generic]
 NativeFrame: TypeAlias = "pd.DataFrame | pl.DataFrame"
 NativeVector: TypeAlias = "pd.Series[float] | pl.Series"
+
+# Of printed text.
+WIDTH = 79
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,21 @@ class NotedFrame(pd.DataFrame):
         return pd.DataFrame
 
     def __repr__(self) -> str:
-        text = self.to_string(line_width=79, na_rep="", float_format=lambda value: f"{value:.6g}")
-        return f"{text}\n\n{textwrap.fill(self.note, 79)}" if self.note else text
+        text = self._text(index=not isinstance(self.index, pd.RangeIndex))
+        if max(map(len, text.splitlines())) > WIDTH:
+            # In portions of columns, told apart by the numbers of the rows.
+            text = self._text(index=True, line_width=WIDTH)
+        return f"{text}\n\n{textwrap.fill(self.note, WIDTH)}" if self.note else text
+
+    def _text(self, *, index: bool, line_width: int | None = None) -> str:
+        p_values = [name for name in self.columns if str(name).startswith("p_")]
+        return self.to_string(
+            index=index,
+            line_width=line_width,
+            na_rep="",
+            float_format=lambda value: f"{value:.6g}",
+            formatters=dict.fromkeys(p_values, lambda value: "" if math.isnan(value) else f"{value:.3g}"),
+        )
 
     def _repr_html_(self) -> str:
         table = self.to_html(na_rep="", border=0)

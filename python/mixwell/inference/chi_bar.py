@@ -94,21 +94,25 @@ def _squared_distance(points: FloatArray, metric: FloatArray, sizes: Sequence[in
 
     Accelerated projected gradient, all draws at once.
     """
-    scale = _balance(metric, sizes)
-    points, metric = points / scale, metric * np.outer(scale, scale)
+    turn = _balance(metric, sizes)
+    back = np.linalg.inv(turn)
+    points, metric = points @ turn.T, back.T @ metric @ back
     step = 1.0 / float(np.linalg.eigvalsh(metric)[-1])
-    at = nearest_semidefinite(points, sizes)
-    momentum = at
+    nearest = nearest_semidefinite(points, sizes)
+    left = np.arange(len(points))
+    at = momentum = nearest
     t = 1.0
     for _ in range(500):
-        moved = nearest_semidefinite(momentum - step * ((momentum - points) @ metric), sizes)
+        moved = nearest_semidefinite(momentum - step * ((momentum - points[left]) @ metric), sizes)
         t_next = (1 + math.sqrt(1 + 4 * t * t)) / 2
         momentum = moved + ((t - 1) / t_next) * (moved - at)
-        change = float(np.max(np.abs(moved - at)))
-        at, t = moved, t_next
-        if change < 1e-6:
+        going = np.max(np.abs(moved - at), axis=1) >= 1e-6
+        nearest[left] = moved
+        # Draws that have arrived leave.
+        left, at, momentum, t = left[going], moved[going], momentum[going], t_next
+        if not len(left):
             break
-    gap = at - points
+    gap = nearest - points
     squared: FloatArray = np.sum((gap @ metric) * gap, axis=1)
     return squared
 
@@ -125,18 +129,33 @@ def _weights(m: int) -> FloatArray:
 
 
 def _balance(metric: FloatArray, sizes: Sequence[int]) -> FloatArray:
-    """Scales of the entries that stretch each matrix by a diagonal congruence, which keeps the cone."""
-    scales = []
-    variances = 1 / np.diagonal(metric)
+    """A change of coordinates that keeps the cone and brings the metric near to that of Frobenius.
+
+    Each matrix X becomes L'XL, told by its entries with sqrt(2) on those off the diagonal, where S = LL'
+    makes vec(X)'(S x S)vec(X) the metric as nearly as its largest entries tell: with one matrix and groups
+    that are alike it does so exactly, and then the projection is found at once.
+    """
+    out = np.zeros_like(metric)
     at = 0
     for m in sizes:
         rows, columns = lower_triangle(m)
-        own = variances[at : at + len(rows)]
-        root = own[rows == columns] ** 0.25
-        # sqrt(2) on the off-diagonal makes the length of the entries that of the matrix (Frobenius).
-        scales.append(root[rows] * root[columns] / _weights(m))
+        part = slice(at, at + len(rows))
+        own = metric[part, part]
+        place = {(r, c): i for i, (r, c) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True))}
+        # metric(E_ii, E_ii) = S_ii^2 and metric(E_ii, E_ij + E_ji) = 2 S_ii S_ij.
+        s = np.diag([math.sqrt(own[place[i, i], place[i, i]]) for i in range(m)])
+        for i, j in ((r, c) for r, c in place if r > c):
+            s[i, j] = s[j, i] = sum(own[place[k, k], place[i, j]] / (4 * s[k, k]) for k in (i, j))
+        try:
+            lower = np.linalg.cholesky(s)
+        except np.linalg.LinAlgError:
+            lower = np.diag(np.sqrt(np.diagonal(s)))
+        for i, (r, c) in enumerate(zip(rows, columns, strict=True)):
+            unit = np.zeros((m, m))
+            unit[r, c] = unit[c, r] = 1.0
+            out[part, at + i] = (lower.T @ unit @ lower)[rows, columns] * _weights(m)
         at += len(rows)
-    return np.concatenate(scales)
+    return out
 
 
 def nearest_semidefinite(points: FloatArray, sizes: Sequence[int]) -> FloatArray:

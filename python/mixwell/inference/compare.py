@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.data.columns import Column, Factor
 from mixwell.data.output import NativeFrame, Origin, noted_frame, output_kind
 from mixwell.design.record import Design
 from mixwell.errors import DataError
@@ -17,11 +18,20 @@ from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
-from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_triangle
-from mixwell.inference.information import covariance_of_estimates
-from mixwell.inference.nesting import RandomNesting, mean_is_nested, random_nesting, same_columns
+from mixwell.inference.nesting import mean_is_nested, random_nesting, same_columns, same_partition
+from mixwell.inference.null_ratio import (
+    NullDistribution,
+    NullMethod,
+    RatioTest,
+    null_distribution,
+    ratio_test,
+)
+from mixwell.simulate import Seed
 
 FloatArray = NDArray[np.float64]
+
+# Criterion units above those of a model within it at which a fit is called worse.
+WORSE = 1e-4
 
 
 class Fitted(Protocol):
@@ -47,86 +57,39 @@ class Model:
         As fitted, or refitted by ML.
     refitted
         Whether a REML fit was refitted by ML.
+    control
+        Of the search.
     """
 
     name: str
     design: Design
     fit: Fit
     refitted: bool
+    control: Control | None
 
     @property
     def method(self) -> str:
         return "REML" if self.fit.reml else "ML (refitted)" if self.refitted else "ML"
 
 
-@dataclass(frozen=True, slots=True)
-class RatioTest:
-    """A likelihood ratio test of one model within another.
-
-    Attributes
-    ----------
-    statistic
-        Difference of the criteria, not below zero.
-    df
-        Difference in the number of parameters.
-    p_value
-        Correct for variances on their boundary.
-    p_naive
-        Of a chi-square with ``df`` degrees of freedom.
-    n_boundary
-        Variances that are zero under the null hypothesis.
-    """
-
-    statistic: float
-    df: int
-    p_value: float
-    p_naive: float
-    n_boundary: int
-
-
-def likelihood_ratio(small: Model, large: Model) -> RatioTest | None:
+def likelihood_ratio(small: Model, large: Model, null: NullDistribution) -> RatioTest | None:
     """Test ``small`` within ``large``; None if it is not nested, or not smaller."""
     df = quantities.n_parameters(large.fit) - quantities.n_parameters(small.fit)
-    if df <= 0 or not mean_is_nested(small.design, small.fit, large.design, large.fit):
-        return None
-    if not _same_weights(small.design, large.design):
+    if df <= 0 or not is_within(small, large):
         return None
     nesting = random_nesting(small.design, large.design)
     if nesting is None:
         return None
-    statistic = max(small.fit.criterion - large.fit.criterion, 0.0)
-    n_boundary = nesting.n_boundary
-    covariance = boundary_covariance(small.fit, large.design, nesting) if sum(n_boundary) > 1 else None
-    return RatioTest(
-        statistic=statistic,
-        df=df,
-        p_value=boundary_p_value(statistic, df, n_boundary, covariance),
-        p_naive=float(chi_square_tail(statistic, df)),
-        n_boundary=sum(n_boundary),
+    return ratio_test(small.design, small.fit, large.design, large.fit, nesting, df, null, large.control)
+
+
+def is_within(small: Model, large: Model) -> bool:
+    """Whether every mean and covariance matrix of the small model is one of the large model."""
+    return (
+        _same_weights(small.design, large.design)
+        and mean_is_nested(small.design, small.fit, large.design, large.fit)
+        and random_nesting(small.design, large.design) is not None
     )
-
-
-def boundary_covariance(small_fit: Fit, large: Design, nesting: RandomNesting) -> FloatArray:
-    """Asymptotic covariance of the tested variances and their covariances, at the null estimates.
-
-    Of the entries of N' Sigma N, N being the combinations without variance under the null hypothesis.
-    """
-    null = nesting.embedded(small_fit.term_cov)
-    covariance = covariance_of_estimates(large, null, small_fit.sigma)
-    rows = []
-    at = 0
-    for basis in nesting.free:
-        k, m = basis.shape
-        r, c = lower_triangle(k)
-        for a, b in zip(*lower_triangle(m), strict=True):
-            # d (N' Sigma N)_ab for a change in each entry of Sigma's lower triangle.
-            change = np.zeros(len(covariance))
-            both = basis[r, a] * basis[c, b] + basis[c, a] * basis[r, b]
-            change[at : at + len(r)] = np.where(r == c, both / 2, both)
-            rows.append(change)
-        at += k * (k + 1) // 2
-    maps = np.array(rows)
-    return maps @ covariance @ maps.T
 
 
 def _same_weights(a: Design, b: Design) -> bool:
@@ -141,7 +104,7 @@ def check_same_data(designs: Sequence[Design], names: Sequence[str]) -> None:
     Raises
     ------
     DataError
-        Naming the models, and whether responses, rows or values differ.
+        Naming the models, and whether responses, rows, values of the response, or a column they share differ.
     """
     first = designs[0]
     for design, name in zip(designs[1:], names[1:], strict=True):
@@ -151,17 +114,55 @@ def check_same_data(designs: Sequence[Design], names: Sequence[str]) -> None:
                 f"{pair}their responses are {first.response_name} and {design.response_name}. "
                 "Fit all models to the same response."
             )
+        complete = "Fit all models to the rows that are complete for the largest one."
         if design.n_obs != first.n_obs:
             raise DataError(
-                f"{pair}they use {first.n_obs} and {design.n_obs} rows{_dropped(first, design)}. "
-                "Fit all models to the rows that are complete for the largest one."
+                f"{pair}they use {first.n_obs} and {design.n_obs} rows{_dropped(first, design)}. {complete}"
             )
+        if not _same_rows(first, design):
+            raise DataError(f"{pair}they use different rows of the data{_dropped(first, design)}. {complete}")
+        same = "Fit all models to the same data, in the same order."
         differ = int(np.sum(design.y != first.y))
         if differ:
             raise DataError(
-                f"{pair}the response {first.response_name} differs in {differ} of {first.n_obs} rows. "
-                "Fit all models to the same data, in the same order."
+                f"{pair}the response {first.response_name} differs in {differ} of {first.n_obs} rows. {same}"
             )
+        changed = _changed_column(first, design)
+        if changed is not None:
+            raise DataError(
+                f"{pair}their data differ in {changed[0]}, in {changed[1]} of {first.n_obs} rows. {same}"
+            )
+
+
+def _same_rows(a: Design, b: Design) -> bool:
+    """Whether the same rows are left of data of the same length."""
+    if a.rows is None or b.rows is None or a.rows.n_given != b.rows.n_given:
+        return True
+    if a.rows.kept is None or b.rows.kept is None:
+        return a.rows.kept is None and b.rows.kept is None
+    return np.array_equal(a.rows.kept, b.rows.kept)
+
+
+def _changed_column(a: Design, b: Design) -> tuple[str, int] | None:
+    """A column or grouping factor of both models, of one kind, with other values: name, rows that differ.
+
+    Groups may be called by other labels.
+    """
+    for name, column in a.variables.items():
+        other = b.variables.get(name)
+        if other is not None and type(other) is type(column):
+            differ = int(np.sum(_values(column) != _values(other)))
+            if differ:
+                return name, differ
+    for factor in a.factors:
+        for twin in b.factors:
+            if twin.name == factor.name and not same_partition(factor, twin):
+                return factor.name, int(np.sum(factor.levels[factor.codes] != twin.levels[twin.codes]))
+    return None
+
+
+def _values(column: Column) -> NDArray[np.generic]:
+    return column.levels[column.codes] if isinstance(column, Factor) else column.values
 
 
 def _dropped(*designs: Design) -> str:
@@ -177,37 +178,39 @@ def _dropped(*designs: Design) -> str:
 
 def comparable(fits: Sequence[Fitted], names: Sequence[str]) -> list[Model]:
     """The models with criteria that can be compared: REML fits are refitted by ML unless all agree in X."""
-    designs = [fit.design for fit in fits]
-    check_same_data(designs, names)
-    by_reml = all(fit.fit.reml for fit in fits) and all(
-        same_columns(fits[0].design, fits[0].fit, fit.design, fit.fit) for fit in fits[1:]
-    )
+    check_same_data([fit.design for fit in fits], names)
+    by_reml = all(fit.fit.reml for fit in fits) and _same_fixed_parts(fits)
     models = []
     for fitted, name in zip(fits, names, strict=True):
         refit = fitted.fit.reml and not by_reml
         fit = fitted.fit
         if refit:
             fit = solve(fitted.design, reml=False, start=fit.theta, control=fitted.control)
-        models.append(Model(name, fitted.design, fit, refit))
+        models.append(Model(name, fitted.design, fit, refit, fitted.control))
     return models
+
+
+def _same_fixed_parts(fits: Sequence[Fitted | Model]) -> bool:
+    return all(same_columns(fits[0].design, fits[0].fit, fit.design, fit.fit) for fit in fits[1:])
 
 
 def model_names(fits: Sequence[Fitted], names: Sequence[str] | None) -> list[str]:
     """Given names, or the formulas; repeated ones numbered."""
-    if names is not None:
-        if len(names) != len(fits):
-            raise DataError(f"{len(fits)} models and {len(names)} names: give one name per model.")
-        return [str(name) for name in names]
-    return list(quantities.unique_names(tuple(fit.design.formula for fit in fits)))
+    if names is not None and len(names) != len(fits):
+        raise DataError(f"{len(fits)} models and {len(names)} names: give one name per model.")
+    given = [fit.design.formula for fit in fits] if names is None else [str(name) for name in names]
+    return list(quantities.unique_names(tuple(given)))
 
 
 def check_fits(fits: Sequence[Fitted], at_least: int, caller: str) -> None:
     """Refuse what is no fitted model, and too few."""
-    if len(fits) < at_least:
-        raise DataError(f"{caller} compares {at_least} or more fitted models; {len(fits)} given.")
     for fit in fits:
         if not isinstance(getattr(fit, "design", None), Design):
-            raise DataError(f"{caller} compares results of lmer(); one is a {type(fit).__name__}.")
+            raise DataError(
+                f"{caller} compares results of lmer(), given one by one; one is a {type(fit).__name__}."
+            )
+    if len(fits) < at_least:
+        raise DataError(f"{caller} compares {at_least} or more fitted models; {len(fits)} given.")
 
 
 def origin_of(design: Design) -> Origin:
@@ -215,13 +218,13 @@ def origin_of(design: Design) -> Origin:
     return Origin("pandas" if design.rows is None else output_kind(design.rows.kind), None)
 
 
-_BOUNDARY = (
-    "Where a variance is zero under the smaller model, p_value is that of a mixture of chi-squares "
-    "(Stram & Lee 1994), p_naive that of a plain one."
-)
-
-
-def anova(*fits: Fitted, names: Sequence[str] | None = None) -> NativeFrame:
+def anova(
+    *fits: Fitted,
+    names: Sequence[str] | None = None,
+    method: NullMethod = "mixture",
+    n: int | None = None,
+    seed: Seed = None,
+) -> NativeFrame:
     """Likelihood ratio table of two or more models fitted to the same data.
 
     The models are put in order of their number of parameters, and each is tested against the one before it if
@@ -234,6 +237,13 @@ def anova(*fits: Fitted, names: Sequence[str] | None = None) -> NativeFrame:
         Results of :func:`lmer`.
     names
         What to call them; their formulas by default.
+    method
+        How ``p_value`` is found. ``"mixture"``: chi-square, or a mixture of chi-squares where variances are
+        zero under the smaller model (Self & Liang 1987; Stram & Lee 1994). ``"bootstrap"``: responses are
+        drawn from the smaller model and both models refitted to them. ``"exact"``: for models that differ by
+        one variance, see ``fit.ranova``.
+    n, seed
+        Draws for ``"bootstrap"`` (1000) and ``"exact"`` (10000); a whole number for reproducible ones.
 
     Returns
     -------
@@ -246,7 +256,9 @@ def anova(*fits: Fitted, names: Sequence[str] | None = None) -> NativeFrame:
     Raises
     ------
     DataError
-        If responses or rows differ (the message says which).
+        If responses, rows or the data of a column differ (the message says which).
+    ModelError
+        If ``method="exact"`` and models differ by more than one variance.
 
     Examples
     --------
@@ -261,10 +273,11 @@ def anova(*fits: Fitted, names: Sequence[str] | None = None) -> NativeFrame:
     1      slopes   REML     6  42.837  2.0
     """
     check_fits(fits, 2, "anova()")
+    null = null_distribution(method, n, seed)
     models = comparable(fits, model_names(fits, names))
     models.sort(key=lambda model: quantities.n_parameters(model.fit))
     tests: list[RatioTest | None] = [None]
-    tests += [likelihood_ratio(small, large) for small, large in pairwise(models)]
+    tests += [likelihood_ratio(small, large, null) for small, large in pairwise(models)]
     columns: dict[str, Sequence[object]] = {
         "model": [model.name for model in models],
         "method": [model.method for model in models],
@@ -274,16 +287,12 @@ def anova(*fits: Fitted, names: Sequence[str] | None = None) -> NativeFrame:
         "deviance": [model.fit.criterion for model in models],
         **_tests(tests),
     }
-    notes = [_refit_note(models)]
-    apart = [
-        f"{large.name!r} and {small.name!r}"
-        for (small, large), test in zip(pairwise(models), tests[1:], strict=True)
-        if test is None
-    ]
-    if apart:
-        notes.append(f"Not nested, to be compared by information criteria only: {'; '.join(apart)}.")
-    if any(test is not None and test.n_boundary for test in tests):
-        notes.append(_BOUNDARY)
+    pairs = list(pairwise(models))
+    notes = [_refit_note(fits, models)]
+    apart = [pair for pair, test in zip(pairs, tests[1:], strict=True) if test is None]
+    notes += _apart_notes(apart)
+    tested = [pair for pair, test in zip(pairs, tests[1:], strict=True) if test is not None]
+    notes += [_ratio_note(tests, null), *_worse_notes(tested)]
     return noted_frame(origin_of(fits[0].design), columns, " ".join(filter(None, notes)))
 
 
@@ -324,19 +333,24 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] 
     """
     if isinstance(fits, Mapping):
         names, listed = [str(name) for name in fits], list(fits.values())
-    else:
+    elif isinstance(fits, Sequence):
         listed = list(fits)
+    else:
+        raise DataError(f"compare() takes a list or a dict of fitted models, not a {type(fits).__name__}.")
     check_fits(listed, 2, "compare()")
+    null = NullDistribution()
     models = comparable(listed, model_names(listed, names))
     against: list[str | None] = []
     tests: list[RatioTest | None] = []
+    tested: list[tuple[Model, Model]] = []
     for large in models:
         smaller = sorted(
             (m for m in models if quantities.n_parameters(m.fit) < quantities.n_parameters(large.fit)),
             key=lambda m: -quantities.n_parameters(m.fit),
         )
-        found = next(((m, t) for m in smaller if (t := likelihood_ratio(m, large)) is not None), None)
+        found = next(((m, t) for m in smaller if (t := likelihood_ratio(m, large, null)) is not None), None)
         against.append(None if found is None else found[0].name)
+        tested += [] if found is None else [(found[0], large)]
         tests.append(None if found is None else found[1])
     criteria = _criteria(models)
     columns: dict[str, Sequence[object]] = {
@@ -349,9 +363,8 @@ def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] 
         "against": against,
         **_tests(tests),
     }
-    notes = [_guidance(models, criteria, tests), _refit_note(models)]
-    if any(test is not None and test.n_boundary for test in tests):
-        notes.append(_BOUNDARY)
+    notes = [_guidance(models, criteria, tests), _refit_note(listed, models), _ratio_note(tests, null)]
+    notes += _worse_notes(tested)
     return noted_frame(origin_of(listed[0].design), columns, " ".join(filter(None, notes)))
 
 
@@ -380,16 +393,54 @@ def _tests(tests: Sequence[RatioTest | None]) -> dict[str, list[float]]:
     }
 
 
-def _refit_note(models: Sequence[Model]) -> str:
+def _refit_note(fits: Sequence[Fitted], models: Sequence[Model]) -> str:
     count = sum(model.refitted for model in models)
-    if count:
-        return (
-            f"{count} of {len(models)} models were refitted by maximum likelihood, since REML criteria are "
-            "comparable only between models with the same fixed part."
+    if not count:
+        return "The fixed parts agree, so the REML criteria are compared." if models[0].fit.reml else ""
+    reason = (
+        "since a REML criterion and a likelihood cannot be compared"
+        if _same_fixed_parts(fits)
+        else "since REML criteria are comparable only between models with the same fixed part"
+    )
+    return f"{count} of {len(models)} models were refitted by maximum likelihood, {reason}."
+
+
+def _apart_notes(pairs: Sequence[tuple[Model, Model]]) -> list[str]:
+    """Why models were not tested: they are the same, weighted differently, or not nested."""
+    same, weighted, apart = [], [], []
+    for small, large in pairs:
+        both = f"{large.name!r} and {small.name!r}"
+        if not _same_weights(small.design, large.design):
+            weighted.append(both)
+        elif is_within(small, large) and is_within(large, small):
+            same.append(both)
+        else:
+            apart.append(both)
+    return [
+        f"{reason}: {'; '.join(listed)}."
+        for reason, listed in (
+            ("The same model, if in other words", same),
+            ("With different weights, to be compared by information criteria only", weighted),
+            ("Not nested, to be compared by information criteria only", apart),
         )
-    if models[0].fit.reml:
-        return "The fixed parts agree, so the REML criteria are compared."
-    return ""
+        if listed
+    ]
+
+
+def _ratio_note(tests: Sequence[RatioTest | None], null: NullDistribution) -> str:
+    made = [test for test in tests if test is not None]
+    relevant = any(test.n_boundary for test in made) if null.method == "mixture" else bool(made)
+    return null.note if relevant else ""
+
+
+def _worse_notes(pairs: Sequence[tuple[Model, Model]]) -> list[str]:
+    """A model cannot fit worse than one within it, unless its search ended in a local optimum."""
+    return [
+        f"{large.name!r} fits worse than {small.name!r}, which it contains: fit it again from more starts, "
+        "control=Control(starts=20)."
+        for small, large in pairs
+        if large.fit.criterion > small.fit.criterion + WORSE
+    ]
 
 
 def _guidance(

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 
 # A column counts as lying in a span when this share of its length at most lies outside.
 OUTSIDE = 1e-8
+# Rows that are looked at first.
+LOOK = 5000
 
 
 def coefficients_in_span(basis: FloatArray, columns: FloatArray) -> FloatArray | None:
@@ -27,12 +29,35 @@ def coefficients_in_span(basis: FloatArray, columns: FloatArray) -> FloatArray |
         return np.zeros((basis.shape[1], 0))
     if basis.shape[1] == 0:
         return None if np.any(columns) else np.zeros((0, columns.shape[1]))
+    copied = _copies(basis, columns)
+    if copied is not None:
+        return copied
+    allowed = OUTSIDE * np.linalg.norm(columns, axis=0)
+    # What lies in a span does so on any of its rows: most that do not are refused by a few.
+    step = len(basis) // LOOK
+    if step > 1 and _combination(basis[::step], columns[::step], allowed) is None:
+        return None
+    return _combination(basis, columns, allowed)
+
+
+def _copies(basis: FloatArray, columns: FloatArray) -> FloatArray | None:
+    """The coefficients if every column is one of the basis."""
+    a = np.zeros((basis.shape[1], columns.shape[1]))
+    for j, column in enumerate(columns.T):
+        same = next((i for i, other in enumerate(basis.T) if np.array_equal(other, column)), None)
+        if same is None:
+            return None
+        a[same, j] = 1.0
+    return a
+
+
+def _combination(basis: FloatArray, columns: FloatArray, allowed: FloatArray) -> FloatArray | None:
+    """Coefficients of least squares, None where a column lies further outside than allowed."""
     scale = np.linalg.norm(basis, axis=0)
     scale[scale == 0] = 1.0
     found, *_ = np.linalg.lstsq(basis / scale, columns, rcond=None)
     a: FloatArray = found / scale[:, None]
-    outside = np.linalg.norm(columns - basis @ a, axis=0)
-    return a if np.all(outside <= OUTSIDE * np.linalg.norm(columns, axis=0)) else None
+    return a if np.all(np.linalg.norm(columns - basis @ a, axis=0) <= allowed) else None
 
 
 def same_partition(a: GroupingFactor, b: GroupingFactor) -> bool:

@@ -13,11 +13,12 @@ from mixwell.simulate import Seed
 
 if TYPE_CHECKING:
     from mixwell.inference import bootstrap as resampling
-    from mixwell.inference import icc_r2, lrt, vif
+    from mixwell.inference import icc_r2, lrt, null_ratio, vif
 else:
     resampling = lazy_module("mixwell.inference.bootstrap")
     icc_r2 = lazy_module("mixwell.inference.icc_r2")
     lrt = lazy_module("mixwell.inference.lrt")
+    null_ratio = lazy_module("mixwell.inference.null_ratio")
     vif = lazy_module("mixwell.inference.vif")
 
 
@@ -29,6 +30,7 @@ class Variances(Inference):
         method: Literal["mixture", "bootstrap", "exact"] = "mixture",
         n: int | None = None,
         seed: Seed = None,
+        reduce_terms: bool = True,
     ) -> NativeFrame:
         """Likelihood ratio tests of the random terms, one reduced or removed at a time.
 
@@ -43,16 +45,25 @@ class Variances(Inference):
             How ``p_value`` is found. ``"mixture"``: mixtures of chi-squares (Self & Liang 1987; Stram & Lee
             1994), with simulated weights where several variances are tested at once. ``"bootstrap"``:
             responses drawn under the null hypothesis. ``"exact"``: the exact distribution, by simulation, for
-            models with a single variance (Crainiceanu & Ruppert 2004).
+            one variance (Crainiceanu & Ruppert 2004); where other random effects remain, for REML fits, that
+            of the model without them (Greven et al. 2008), good if they are crossed with the one tested.
         n
             Draws for ``"bootstrap"`` (1000) and ``"exact"`` (10000).
         seed
             A whole number for reproducible draws.
+        reduce_terms
+            False removes every term as a whole: all its variances and covariances are tested at once.
 
         Returns
         -------
         frame
-            ``term npar llf aic lrt df p_naive p_value``; the first row is the whole model.
+            ``term npar llf aic lrt df p_naive p_value``; the first row is the whole model. pandas frames say
+            in the attribute ``note``, printed below, how ``p_value`` was found.
+
+        Raises
+        ------
+        ModelError
+            If ``method="exact"`` and a variance has covariances, or an ML fit has further random effects.
 
         Examples
         --------
@@ -62,10 +73,16 @@ class Variances(Inference):
                                term  npar     lrt   df
         0                    <none>     6     NaN  NaN
         1  Days in (Days | Subject)     4  42.837  2.0
+        >>> fit.ranova(reduce_terms=False)[["term", "npar", "lrt", "df"]].round(2)
+                       term  npar     lrt   df
+        0            <none>     6     NaN  NaN
+        1  (Days | Subject)     3  150.04  3.0
         """
-        draws = n if n is not None else 1000 if method == "bootstrap" else 10000
-        tests = lrt.term_tests(self.design, self.fit, method=method, n=draws, seed=seed, control=self.control)
-        return lrt.table(self.fit, tests, self._origin)
+        null = null_ratio.null_distribution(method, n, seed)
+        tests = lrt.term_tests(
+            self.design, self.fit, null=null, reduce_terms=reduce_terms, control=self.control
+        )
+        return lrt.table(self.fit, tests, null, self._origin)
 
     def icc(
         self,
