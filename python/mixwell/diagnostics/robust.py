@@ -215,8 +215,8 @@ def _named(design: Design, cluster: str | ArrayLike | None) -> tuple[str, NDArra
         return cluster, column.codes.astype(np.intp)
     known = [factor.name for factor in design.factors]
     raise DataError(
-        f"cluster={cluster!r} is no factor of the model{near(cluster, known)}; give one of "
-        f"{', '.join(map(repr, known))} or an array of labels."
+        f"cluster={cluster!r} is no factor of the model{near(cluster, known)} An array of labels is possible "
+        "too."
     )
 
 

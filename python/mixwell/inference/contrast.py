@@ -95,7 +95,7 @@ class JointTest:
 
 def check_level(level: float) -> None:
     """A confidence level lies between 0 and 1."""
-    if not 0 < level < 1:
+    if not isinstance(level, int | float | np.number) or not 0 < level < 1:
         raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")
 
 
@@ -154,6 +154,8 @@ def checked_rows(rows: FloatArray, n_coefficients: int) -> FloatArray:
         When the number of columns is not p, a value is not finite, or a row is zero.
     """
     rows = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    if rows.size == 0:
+        raise ModelError("The contrast is empty: it has no rows, or there are no fixed effects.")
     if rows.ndim != 2 or rows.shape[1] != n_coefficients:
         raise ModelError(
             f"A contrast has one number for each of the {n_coefficients} fixed effects; "
@@ -187,8 +189,8 @@ def check_independent(rows: FloatArray, vcov: FloatArray, names: tuple[str, ...]
         at = int(dependent[0])
         name = f"{names[at]!r} (row {at + 1})" if names else f"row {at + 1}"
         raise ModelError(
-            f"The joint hypothesis has dependent rows: {name} is a combination of the rows before it; "
-            "leave it out."
+            f"The joint hypothesis has dependent rows: {name} is a combination of the rows before "
+            "it, or contradicts them; leave it out."
         )
 
 

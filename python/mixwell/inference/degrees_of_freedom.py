@@ -45,6 +45,12 @@ TITLES = {
 }
 
 
+def check_ddf(ddf: object) -> None:
+    """Refuse a method that does not exist."""
+    if not isinstance(ddf, str) or ddf not in METHODS:
+        raise MixwellError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, METHODS))}.")
+
+
 def approximation(design: Design, fit: Fit, ddf: str) -> Approximation:
     """Covariance and degrees of freedom by the method ``ddf``.
 
@@ -65,6 +71,5 @@ def approximation(design: Design, fit: Fit, ddf: str) -> Approximation:
     >>> row_tests(method, fit.fit.beta, [[0.0, 1.0]]).df.round(6).tolist()
     [17.0]
     """
-    if ddf not in METHODS:
-        raise MixwellError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, METHODS))}.")
+    check_ddf(ddf)
     return METHODS[ddf](design, fit)

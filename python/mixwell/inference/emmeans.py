@@ -44,6 +44,10 @@ DEFAULT_ADJUST = {
 }
 # Steps of slopes, as part of the variable's range.
 STEP = 1e-4
+# What stands for no factor at all.
+OVERALL = "1"
+# Combinations smaller than this part of the means are zero but for rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +286,7 @@ class EmMeans:
             means = replace(means, by=chosen)
         if not isinstance(method, str | Mapping):
             raise MixwellError(f"A contrast is the name of a family or a dict of weights, not {method!r}.")
-        if not np.isfinite(null):
+        if not isinstance(null, int | float | np.number) or not np.isfinite(null):
             raise MixwellError(f"null is a number, not {null!r}.")
         name = "custom" if interaction is not None or not isinstance(method, str) else method
         if adjust == "default":
@@ -309,6 +313,13 @@ class EmMeans:
                 sizes.append(len(family))
                 for by_name in means.by:
                     labels[by_name].append(means.labels[by_name][family[0]])
+        largest = np.abs(means.rows).max(initial=0.0)
+        for text, row, determined in zip(texts, rows, known, strict=True):
+            if determined and np.abs(row).max(initial=0.0) <= ROUNDING * largest:
+                raise MixwellError(
+                    f"The contrast {text!r} is zero whatever the estimates: the weights are zero, or the "
+                    "model has no term that could make a difference."
+                )
         contrasts = Means(
             {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(known)
         )
@@ -443,7 +454,7 @@ def _cells(table: NativeFrame) -> dict[str, list[str]]:
         if np.isinf(value):
             return "Inf" if value > 0 else "-Inf"
         if name == "p_value":
-            return f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}"
+            return f"{value:.4f}" if value >= 1e-4 else f"{value:.1e}" if value > 0 else "<1e-307"
         if name in ("df", "statistic"):
             return f"{value:.{1 if name == 'df' else 2}f}"
         return f"{value:.4g}" if largest >= 1e7 or digits == 9 else f"{value:.{digits}f}"
@@ -487,12 +498,17 @@ def contrast_weights(
     sign = " / " if ratio else " - "
     if not isinstance(method, str):
         found = []
+        if not method:
+            raise MixwellError("The dict of contrasts is empty.")
         for name, given in method.items():
-            weights = np.asarray(given, dtype=np.float64)
+            try:
+                weights = np.asarray(given, dtype=np.float64)
+            except (TypeError, ValueError):
+                weights = np.full(n, np.nan)
             if weights.shape != (n,) or not np.isfinite(weights).all():
                 raise MixwellError(
-                    f"The contrast {name!r} has shape {weights.shape}; it needs a number for each of the "
-                    f"{n} means: {', '.join(names)}."
+                    f"The contrast {name!r} is {given!r}; it needs a number for each of the {n} means: "
+                    f"{', '.join(names)}."
                 )
             found.append((str(name), weights))
         return found
@@ -514,7 +530,7 @@ def contrast_weights(
             if ref not in names:
                 raise MixwellError(f"ref={ref!r} is not among the means{near(ref, names)}")
             ref = names.index(ref)
-        if not -n <= ref < n:
+        if not isinstance(ref, int | np.integer) or not -n <= ref < n:
             raise MixwellError(f"ref={ref} does not exist; there are {n} means, 0 is the first.")
         ref %= n
         return [(names[i] + sign + names[ref], unit[i] - unit[ref]) for i in range(n) if i != ref]
@@ -602,6 +618,12 @@ def _specs(
     specs: str | Sequence[str], by: str | Sequence[str] | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Variables asked for and variables to divide by, also from ``"~ a * b | c"``."""
+    if not isinstance(specs, str) and not (
+        isinstance(specs, Sequence) and all(isinstance(s, str) for s in specs)
+    ):
+        raise MixwellError(
+            f"Marginal means of what? Give names of variables of the fixed part, not {specs!r}."
+        )
     if isinstance(specs, str) and "~" in specs:
         left, _, specs = specs.partition("~")
         if left.strip():
@@ -616,7 +638,8 @@ def _specs(
     divide = listed_names(by)
     if not factors:
         raise MixwellError("Marginal means of what? Give the name of a variable of the fixed part.")
-    return tuple(name for name in factors if name not in divide), divide
+    # As in R, "1" is the mean of everything.
+    return tuple(name for name in factors if name not in divide and name != OVERALL), divide
 
 
 def _means(
@@ -641,7 +664,8 @@ def _means(
         column = design.variables[slope_of]
         if not isinstance(column, Numbers) or position in kept:
             raise DataError(
-                f"Slopes are along a numeric variable that is not among the factors, not {slope_of!r}."
+                f"There are no slopes along {slope_of!r}: it must be a numeric variable of the fixed part "
+                "that is not among the factors."
             )
         values = column.floats()
         step = STEP * float(values.max() - values.min())
@@ -653,12 +677,14 @@ def _means(
     null_space = aliasing(design.x, fit.kept)
     known = estimable(rows, null_space) if null_space.shape[1] else np.ones(len(rows), dtype=np.bool_)
     sizes = [len(grid.axes[i].texts) for i in kept]
-    index = np.indices(sizes).reshape(len(sizes), -1)
+    index = np.indices(sizes).reshape(len(sizes), len(rows))
     table = {
         grid.axes[i].name: [grid.axes[i].values[j] for j in positions]
         for i, positions in zip(kept, index, strict=True)
     }
     labels = {name: table[name] for name in (*factors, *by)}
+    if not factors:
+        labels = {OVERALL: ["overall"] * len(rows), **labels}
     over = tuple(
         axis.name
         for i, axis in enumerate(grid.axes)
@@ -709,4 +735,4 @@ def emmeans(
         origin=Origin(origin.kind, None),
         notes=tuple(notes),
     )
-    return EmMeans(means, basis, factors)
+    return EmMeans(means, basis, factors or (OVERALL,))

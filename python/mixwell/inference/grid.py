@@ -112,6 +112,8 @@ def reference_grid(
     recipe = design.recipe
     if recipe is None:
         raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
+    if at is not None and not isinstance(at, Mapping):
+        raise DataError(f"at maps variables to values, like {{'age': [10, 14]}}; it is {at!r}.")
     asked = dict(at or {})
     variables = _variables(recipe, design)
     for name in asked:
@@ -160,6 +162,8 @@ def _variables(recipe: Recipe, design: Design) -> dict[str, bool]:
 
 
 def _axis(column: Column, categorical: bool, given: object) -> Axis:
+    if given is not None and not _listed(given):
+        raise DataError(f"at: {column.name!r} has no values.")
     if isinstance(column, Instants):
         mean = np.array([round(float(column.values.mean()))], dtype=np.int64)
         return Axis(column.name, Instants(column.name, mean, None), ("mean",), False)
@@ -179,6 +183,8 @@ def _axis(column: Column, categorical: bool, given: object) -> Axis:
             numbers = np.array(_listed(given), dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(f"at: {column.name!r} is numeric; its values must be numbers.") from error
+        if not np.isfinite(numbers).all():
+            raise DataError(f"at: {column.name!r} has a missing or infinite value.")
         return Axis(
             column.name, Numbers(column.name, numbers, None), tuple(map(label, numbers.tolist())), True
         )

@@ -80,7 +80,11 @@ def read_hypothesis(design: Design, fit: Fit, given: str | Sequence[str] | Array
     """
     names = quantities.kept_names(design, fit)
     texts = _texts(given)
-    if (isinstance(given, Sequence) and not len(given)) or (texts and not any(t.strip() for t in texts)):
+    if (
+        given is None
+        or (isinstance(given, Sequence) and not len(given))
+        or (texts and not any(t.strip() for t in texts))
+    ):
         raise FormulaError("The hypothesis is empty; write one like 'a - b = 2'.")
     if texts is None:
         try:
@@ -251,8 +255,9 @@ class _Reader:
         return FormulaError(f"{name!r} in {self.text!r} is not a fixed effect{near(name, offered)}")
 
     def error(self, reason: str) -> FormulaError:
-        shown = self.text[self.at : self.at + 20] or "its end"
-        return FormulaError(f"The hypothesis {self.text!r} cannot be read: {reason} (at {shown!r}).")
+        rest = self.text[self.at : self.at + 20]
+        where = f"at {rest!r}" if rest else "at its end"
+        return FormulaError(f"The hypothesis {self.text!r} cannot be read: {reason} ({where}).")
 
 
 def each_test(fit: Fit, hypothesis: Hypothesis, method: Approximation) -> RowTests:

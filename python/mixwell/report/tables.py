@@ -17,7 +17,7 @@ from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference import icc_r2
 from mixwell.inference.contrast import check_level, row_tests
-from mixwell.inference.degrees_of_freedom import TITLES, Ddf, approximation
+from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
 from mixwell.lazy import lazy_module
 from mixwell.report.text import display_width, number, pad
 from mixwell.report.words import Lang, Words, beside, p_short, percent, words
@@ -554,8 +554,7 @@ def table(
     if uncertainty not in UNCERTAINTIES:
         kinds = ", ".join(map(repr, UNCERTAINTIES))
         raise MixwellError(f"There is no uncertainty={uncertainty!r}; there are {kinds}.")
-    if ddf not in TITLES:
-        raise MixwellError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, TITLES))}.")
+    check_ddf(ddf)
     if not isinstance(models, Sequence):
         made = one_model(models, text, level=level, ddf=ddf, stars=stars)
         return rendered(made, fmt, path)

@@ -44,7 +44,8 @@ class MarginalMeans(Engine):
         Parameters
         ----------
         specs
-            The variables whose means are wanted: a name, a list, or text like ``"a * b"`` or ``"a | b"``.
+            The variables whose means are wanted: a name, a list, or text like ``"a * b"`` or ``"a | b"``;
+            ``"1"`` for the mean of all.
         by
             Variables within whose levels means are compared (simple effects).
         at
