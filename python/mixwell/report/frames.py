@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mixwell.data.output import NativeFrame, Origin, frame, square_frame
+from mixwell.data.output import NativeFrame, Origin, frame, noted_frame, square_frame
 from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
@@ -125,10 +125,18 @@ def variance_components(design: Design, fit: Fit, at: Origin) -> NativeFrame:
     )
 
 
+def method_note(title: str) -> str:
+    """What a table of tests says below: the method of its degrees of freedom."""
+    return f"Degrees of freedom: {title}."
+
+
 def tidy_tests(
-    label: str, names: Sequence[str], tests: RowTests, at: Origin, *, level: float | None
+    label: str, names: Sequence[str], tests: RowTests, at: Origin, *, level: float | None, title: str
 ) -> NativeFrame:
-    """Columns ``<label> estimate std_error df statistic p_value``, with ``level`` ``conf_low conf_high``."""
+    """Columns ``<label> estimate std_error df statistic p_value``, with ``level`` ``conf_low conf_high``.
+
+    ``title`` names the method of the degrees of freedom.
+    """
     columns: dict[str, FloatArray | list[str]] = {
         label: list(names),
         "estimate": tests.estimate,
@@ -139,12 +147,12 @@ def tidy_tests(
     }
     if level is not None:
         columns["conf_low"], columns["conf_high"] = tests.interval(level)
-    return frame(at, columns)
+    return noted_frame(at, columns, method_note(title))
 
 
-def tidy_joint(label: str, test: JointTest, at: Origin) -> NativeFrame:
+def tidy_joint(label: str, test: JointTest, at: Origin, title: str) -> NativeFrame:
     """One row: ``hypothesis num_df den_df f_value p_value``."""
-    return frame(
+    return noted_frame(
         at,
         {
             "hypothesis": [label],
@@ -153,12 +161,13 @@ def tidy_joint(label: str, test: JointTest, at: Origin) -> NativeFrame:
             "f_value": [test.f_value],
             "p_value": [test.p_value],
         },
+        method_note(title),
     )
 
 
-def anova_table(tests: Sequence[TermTest], at: Origin) -> NativeFrame:
-    """Columns ``term sum_sq mean_sq num_df den_df f_value p_value``."""
-    return frame(
+def anova_table(tests: Sequence[TermTest], at: Origin, kind: str, title: str) -> NativeFrame:
+    """Columns ``term sum_sq mean_sq num_df den_df f_value p_value``, of type ``kind``."""
+    return noted_frame(
         at,
         {
             "term": [line.term for line in tests],
@@ -169,6 +178,7 @@ def anova_table(tests: Sequence[TermTest], at: Origin) -> NativeFrame:
             "f_value": np.array([line.test.f_value for line in tests]),
             "p_value": np.array([line.test.p_value for line in tests]),
         },
+        f"Type {kind}. {method_note(title)}",
     )
 
 

@@ -72,19 +72,19 @@ class Inference(Engine):
 
     def _coefficient_tests(
         self, ddf: str, robust: RobustKind | None = None, cluster: str | ArrayLike | None = None
-    ) -> RowTests:
-        method, _ = self._method(ddf, robust, cluster)
-        return row_tests(method, self.fit.beta, np.eye(len(self.fit.beta)))
+    ) -> tuple[RowTests, str]:
+        method, title = self._method(ddf, robust, cluster)
+        return row_tests(method, self.fit.beta, np.eye(len(self.fit.beta))), title
 
     @property
     def df_denom(self) -> pd.Series[float]:
         """Satterthwaite's degrees of freedom of each fixed effect; ``tidy(ddf=)`` has other methods."""
-        return self._labelled(self._coefficient_tests("satterthwaite").df, "df")
+        return self._labelled(self._coefficient_tests("satterthwaite")[0].df, "df")
 
     @property
     def pvalues(self) -> pd.Series[float]:
         """Two-sided p-values of the t tests with :attr:`df_denom` degrees of freedom."""
-        return self._labelled(self._coefficient_tests("satterthwaite").p_value, "p_value")
+        return self._labelled(self._coefficient_tests("satterthwaite")[0].p_value, "p_value")
 
     def conf_int(
         self,
@@ -148,7 +148,7 @@ class Inference(Engine):
         if method == "wald":
             names = quantities.kept_names(self.design, self.fit)
             wanted = self._fixed_names(parameters, names)
-            low, high = self._coefficient_tests(ddf, robust, cluster).interval(level)
+            low, high = self._coefficient_tests(ddf, robust, cluster)[0].interval(level)
             ends = list(zip(low, high, strict=True))
             at = [i for i, name in enumerate(names) if name in wanted]
             return interval_frame(self._origin, [names[i] for i in at], [ends[i] for i in at])
@@ -237,13 +237,12 @@ class Inference(Engine):
         conf_high     13.729
         """
         read = read_hypothesis(self.design, self.fit, hypothesis)
-        method, _ = self._method(ddf, robust, cluster)
+        method, title = self._method(ddf, robust, cluster)
         if joint:
-            return frames.tidy_joint(
-                ", ".join(read.labels), all_test(self.design, self.fit, read, method), self._origin
-            )
+            test = all_test(self.design, self.fit, read, method)
+            return frames.tidy_joint(", ".join(read.labels), test, self._origin, title)
         tests = each_test(self.fit, read, method)
-        return frames.tidy_tests("hypothesis", read.labels, tests, self._origin, level=level)
+        return frames.tidy_tests("hypothesis", read.labels, tests, self._origin, level=level, title=title)
 
     def anova(
         self,
@@ -282,8 +281,8 @@ class Inference(Engine):
         1         temperature       5  20.5199   0.0000
         2  recipe:temperature      10   1.0062   0.4393
         """
-        method, _ = self._method(ddf, robust, cluster)
-        return frames.anova_table(anova_of(self.design, self.fit, method, type), self._origin)
+        method, title = self._method(ddf, robust, cluster)
+        return frames.anova_table(anova_of(self.design, self.fit, method, type), self._origin, type, title)
 
     def profile(
         self, level: float = 0.99, parameters: str | Sequence[str] | None = None

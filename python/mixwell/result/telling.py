@@ -160,8 +160,8 @@ class Telling(Inference):
         wanted = level if conf_int else None
         if effects == "fixed":
             names = quantities.kept_names(self.design, self.fit)
-            tests = self._coefficient_tests(ddf, robust, cluster)
-            return frames.tidy_tests("term", names, tests, self._origin, level=wanted)
+            tests, title = self._coefficient_tests(ddf, robust, cluster)
+            return frames.tidy_tests("term", names, tests, self._origin, level=wanted, title=title)
         if robust is not None or cluster is not None:
             raise MixwellError(f"robust= and cluster= are for effects='fixed', not for effects={effects!r}.")
         if effects == "ran_vals":
