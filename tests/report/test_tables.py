@@ -13,7 +13,8 @@ import docx
 import pytest
 
 import mixwell as mw
-from mixwell.report.tables import latex_escape, markdown_escape, random_label
+from mixwell.report.formats import latex_escape, markdown_escape
+from mixwell.report.tables import random_label
 from mixwell.report.words import words
 from small_models import grouped, without_variance
 
@@ -88,7 +89,7 @@ def test_models_stand_side_by_side(sleep: list[mw.LmerResult], fmt: str) -> None
 def test_uncertainty_as_chosen(sleep: list[mw.LmerResult]) -> None:
     low, high = sleep[1].conf_int(level=0.9).loc["Days"]
     assert f"10.47 [{low:.2f}, {high:.2f}]" in mw.table(sleep, level=0.9)
-    assert "90% intervals" in mw.table(sleep, level=0.9)
+    assert "90% confidence intervals" in mw.table(sleep, level=0.9)
     assert "10.47 (p <0.001)" in mw.table(sleep, uncertainty="p_value")
     assert "10.47***" in mw.table(sleep, uncertainty="none", stars=True)
     assert "*" not in mw.table(sleep)

@@ -55,6 +55,121 @@ _PARTS: Mapping[str, str] = {
     r"of (\d+) slopes the most needed: (.+) by (.+)": r"\1个候选斜率中最需要的是\2（按\3）",
     r"(.+) by (.+)": r"\1（按\2）",
 }
+# Patterns of the sentences that say what a check means.
+_MEANINGS: Mapping[str, str] = {
+    r"The optimum is certified\.": "最优解已通过验证。",
+    r"The estimates are not those of the lowest criterion\.": "估计值并非准则最低处的估计值。",
+    r"No variance is zero and no correlation is 1\.": "没有方差为零，也没有相关系数为±1。",
+    r"The data do not support all random effects; the fixed effects stand\.": (
+        "数据不支持全部随机效应；固定效应仍然成立。"
+    ),
+    r"A variance from (\d+) levels of (.+) is hardly known\.": r"由\2的\1个水平难以估计其方差。",
+    r"Every factor has at least 5 levels\.": "每个分组因子至少有5个水平。",
+    r"The residuals deviate from a normal distribution \(.+\)\.": "残差偏离正态分布。",
+    r"No sign that the residuals are not normal \(.+\)\.": "没有迹象表明残差不服从正态分布。",
+    r"The random effects (.+) of (.+) deviate from a normal distribution \(.+\)\.": (
+        r"\2的随机效应\1偏离正态分布。"
+    ),
+    r"No sign that the random effects (.+) of (.+) are not normal \(.+\)\.": (
+        r"没有迹象表明\2的随机效应\1不服从正态分布。"
+    ),
+    r"Conditional residuals mix errors and shrunken random effects, .+": (
+        "条件残差混有误差与经收缩的随机效应，看上去比误差更接近正态。"
+    ),
+    r"Conditional modes are shrunken by the normal model itself, .+": (
+        "条件众数（BLUP）已按正态模型收缩，会掩盖偏离；各组大小不等时其分布也不相同。"
+    ),
+    r"With (\d+) values only gross deviations can be seen\.": r"只有\1个值，仅能发现严重的偏离。",
+    r"With so many values small deviations are significant; look at the Q-Q plot\.": (
+        "值如此之多，很小的偏离也会显著；请看Q-Q图。"
+    ),
+    r"Shapiro-Wilk is not used for n > (\d+): .+": (
+        r"n > \1时不用Shapiro-Wilk检验：其p值仅在此范围内校准，且任何偏离都会显著；请看偏度与峰度。"
+    ),
+    r"The residual variance changes with the predictors\.": "残差方差随自变量变化。",
+    r"The residual variance changes with the (?:fitted values|population means)\.": (
+        "残差方差随预测均值变化。"
+    ),
+    r"No sign that the residual variance changes with the predictors\.": "没有迹象表明残差方差随自变量变化。",
+    r"No sign that the residual variance changes with the (?:fitted values|population means)\.": (
+        "没有迹象表明残差方差随预测均值变化。"
+    ),
+    r"Rows of a group are taken as independent given the fit; .+": (
+        "该检验把同组的行视为在给定拟合后相互独立；均值设定有误时也会表现为方差不齐。"
+    ),
+    r"The residual variance differs between levels of (.+)\.": r"残差方差在\1的各水平间不同。",
+    r"No sign that the residual variance differs between levels of (.+)\.": (
+        r"没有迹象表明残差方差在\1的各水平间不同。"
+    ),
+    r"Residuals within a group are less variable the more its random effects fit; .+": (
+        "随机效应拟合得越充分，组内残差的变异就越小；每个水平的行数少时，该检验过少拒绝。"
+    ),
+    r"Levels with fewer than 3 rows are left out \((\d+)\)\.": r"不足3行的水平未计入（\1个）。",
+    r"Residuals of neighbouring rows of a level of (.+) are correlated \(lag 1: (.+)\)\.": (
+        r"\1同一水平中相邻各行的残差相关（滞后1：\2）。"
+    ),
+    r"No sign of correlation in order within levels of (.+) \(lag 1: (.+)\)\.": (
+        r"没有迹象表明\1各水平内按次序存在相关（滞后1：\2）。"
+    ),
+    r"Rows are taken in the order of the data, which must be that of time\.": (
+        "各行按数据中的次序排列，该次序应为时间次序。"
+    ),
+    r"These residuals are correlated within groups even if the model is true\.": (
+        "即使模型正确，这种残差在组内也是相关的。"
+    ),
+    r"Unequal distances in time are not taken into account; .+": (
+        "未考虑时间间隔不等；每个水平的行数少时，随机效应会吸收相关，该检验过少拒绝。"
+    ),
+    r"No sign of curvature in the mean\.": "没有迹象表明均值是弯曲的。",
+    r"The mean is not linear in the predictors: .+": "均值不是自变量的线性函数：预测均值的幂还能解释更多。",
+    r"It also reacts to interactions and predictors that are left out\.": (
+        "遗漏交互作用或自变量时该检验也会显著。"
+    ),
+    r"The mean is curved in (.+)\.": r"均值随\1弯曲。",
+    r"No sign that the mean is curved in (.+)\.": r"没有迹象表明均值随\1弯曲。",
+    r"A square sees bends, not waves; .+": "平方项能发现弯曲而非波动；其他数值自变量的平方也在模型中。",
+    r"No sign that the effect of (.+) varies between levels of (.+)\.": (
+        r"没有迹象表明\1的效应在\2的各水平间不同。"
+    ),
+    r"The effect of (.+) varies between levels of (.+) \(sd (.+)\); .+": (
+        r"\1的效应在\2的各水平间不同（标准差\3）；不含该随机斜率时其标准误偏小。"
+    ),
+    r"p is that of the boundary: a mixture of chi-squares with (\d+) and (\d+) degrees of freedom\.": (
+        r"p值按边界情形计算：自由度为\1与\2的卡方分布的混合。"
+    ),
+    r"Effects within and between levels of (.+) differ \((.+)\): .+": (
+        r"\1的组内效应与组间效应不同（\2）：随机效应与其相关。"
+    ),
+    r"No sign that effects within and between levels of (.+) differ \((.+)\)\.": (
+        r"没有迹象表明\1的组内效应与组间效应不同（\2）。"
+    ),
+    r"Group means of a few rows are uncertain themselves, which hides differences\.": (
+        "由少数几行得到的组均值本身就不确定，会掩盖差异。"
+    ),
+    r"(\d+) of (\d+) rows lie farther from their prediction by the others than chance explains, "
+    r"row (.+) the farthest\.": r"\2行中有\1行与由其他行所作的预测之差超出偶然所能解释的范围，以第\3行为最。",
+    r"No row is an outlier; row (.+) lies farthest from its prediction\.": (
+        r"没有离群的行；第\1行与其预测相差最大。"
+    ),
+    r"p-values are adjusted for (\d+) rows \((.+)\); .+": r"p值已按\1行校正（\2）；方差参数视为固定。",
+    r"An outlier is a reason to look at the record, not to delete it\.": (
+        "离群值应促使核对原始记录，而不是将其删除。"
+    ),
+    r"(\d+) of (\d+) levels of (.+) are outliers, (.+) the farthest\.": (
+        r"\3的\2个水平中有\1个离群，以\4为最。"
+    ),
+    r"No level of (.+) is an outlier; (.+) is the farthest\.": r"\1没有离群的水平；\2离得最远。",
+    r"p-values are adjusted for (\d+) levels \((.+)\); .+": r"p值已按\1个水平校正（\2）；所有参数视为已知。",
+    r"Without (.+) the effect (.+) moves by (.+) standard errors\.": r"剔除\1后，\2的估计值移动\3个标准误。",
+    r"No single level of (.+) moves an effect much\.": r"\1没有哪一个水平会使效应明显移动。",
+    r"The responses are distributed as the fitted model says\.": "响应变量的分布与拟合的模型相符。",
+    r"The responses are not distributed as the fitted model says\.": "响应变量的分布与拟合的模型不符。",
+    r"p from (\d+) simulated responses, at least (.+)\.": r"p值由\1次模拟得出，不小于\2。",
+    r"With strong random effects few groups decide, and only gross deviations are seen\.": (
+        "随机效应很强时由少数组决定结果，只能发现严重的偏离。"
+    ),
+    r"Without (.+) not every fixed effect can be estimated\.": r"剔除\1后，有固定效应无法估计。",
+}
 
 
 def translated(text: str, patterns: Mapping[str, str]) -> str | None:
@@ -79,21 +194,31 @@ def evidence_in_chinese(text: str) -> str:
     """Evidence in Chinese: statistics stay as they are, words beside them do not.
 
     >>> evidence_in_chinese("W = 0.9, p = 0.010; skewness 0.1, excess kurtosis 7.7")
-    'W = 0.9, p = 0.010；偏度0.1，超额峰度7.7'
+    'W = 0.9，p = 0.010；偏度0.1，超额峰度7.7'
     """
     whole = translated(text, _WHOLE)
     if whole is not None:
         return whole
-    first, *rest = text.split("; ")
+    first, *rest = text.replace(", p ", "，p ").split("; ")
     return "；".join([first, *(translated(part, _PARTS) or part for part in rest)])
 
 
+def meaning_in_chinese(text: str) -> str:
+    """What a check means, sentence by sentence.
+
+    >>> meaning_in_chinese("The residual variance differs between levels of g.")
+    '残差方差在g的各水平间不同。'
+    """
+    sentences = re.split(r"(?<=\.) (?=[A-Zp])", text)
+    return "".join(translated(sentence, _MEANINGS) or "" for sentence in sentences)
+
+
 def check_in_chinese(check: Check) -> Check:
-    """A check with its texts in Chinese; its meaning, which the verdict states, is left out."""
+    """A check with its texts in Chinese; of its meaning, sentences without a pattern are left out."""
     return replace(
         check,
         assumption=in_chinese(check.assumption),
         test=in_chinese(check.test),
         evidence=evidence_in_chinese(check.evidence),
-        meaning="",
+        meaning=meaning_in_chinese(check.meaning),
     )

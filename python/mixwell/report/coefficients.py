@@ -1,8 +1,8 @@
-"""What each fixed effect means, in a sentence."""
+"""What each fixed effect is: the part of every variable in it, and where the others are held."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,11 +12,10 @@ from mixwell.data.columns import Numbers
 from mixwell.design.coding import ColumnPlan, Piece, VariableCoding
 from mixwell.design.contrasts import Contrast, contrast_columns
 from mixwell.design.record import Design, Recipe
+from mixwell.fit.quantities import kept_names
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import Name, Node, names
-from mixwell.inference.contrast import RowTests
-from mixwell.inference.emmeans import Transform, response_transform
-from mixwell.report.words import Words, beside, percent
+from mixwell.formula.expression import Binary, Call, Name, Node, Number, Unary, names
+from mixwell.report.words import Words
 
 Role = Literal["number", "treatment", "level", "deviation", "basis", "other"]
 
@@ -41,18 +40,6 @@ class Part:
     variable: str
     level: str = ""
     base: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """The numbers of a coefficient."""
-
-    name: str
-    value: float
-    std_error: float
-    low: float
-    high: float
-    p_value: float
 
 
 def contrast_kind(coding: VariableCoding) -> str:
@@ -115,195 +102,151 @@ def fixed_codings(recipe: Recipe) -> dict[str, VariableCoding]:
     return {v.name: recipe.codings[v.expression] for v in recipe.formula.fixed.variables}
 
 
-def conditions(design: Design, recipe: Recipe, fixed: set[str], variables: Sequence[str], text: Words) -> str:
-    """``where sex is Male and Lsize is 0``: at which values of the others an effect is meant.
-
-    Parameters
-    ----------
-    fixed
-        Variables that the effect itself speaks of.
-    variables
-        Variables that the effect depends on.
-    """
-    stated = []
-    for variable in variables:
-        if variable in fixed:
-            continue
-        coding = fixed_codings(recipe)[variable]
-        if coding.levels is None:
-            stated.append(text.say("at_zero", variable=variable))
-        elif contrast_kind(coding) == "treatment" and coding.contrast is not None:
-            stated.append(text.say("at_level", factor=variable, level=base_level(coding)))
-    return text.say("where", conditions=text.clauses(stated)) if stated else ""
-
-
-def depends_on(design: Design, parts: Sequence[Part]) -> list[str]:
-    """Other variables that stand in a common term with all of the parts."""
-    own = {part.variable for part in parts}
+def kept_variables(design: Design, fit: Fit) -> list[str]:
+    """Variables of the fixed part that have a coefficient, in the order of the terms."""
+    kept = set(fit.kept.tolist())
     return list(
         dict.fromkeys(
             variable
             for term in design.fixed_terms
-            if own < set(term.variables)
+            if kept.intersection(term.columns)
+            for variable in term.variables
+        )
+    )
+
+
+def interacts_with(design: Design, fit: Fit, own: set[str]) -> list[str]:
+    """Other variables that stand in a common term with all of these."""
+    kept = set(fit.kept.tolist())
+    return list(
+        dict.fromkeys(
+            variable
+            for term in design.fixed_terms
+            if own < set(term.variables) and kept.intersection(term.columns)
             for variable in term.variables
             if variable not in own
         )
     )
 
 
-def stats(estimate: Estimate, level: float, text: Words) -> str:
-    """``95% interval 7.21 to 13.73, p < 0.001``."""
-    low, high = (beside(end, estimate.std_error) for end in (estimate.low, estimate.high))
-    return text.say("stats", interval=text.interval(low, high, level), p=text.p(estimate.p_value))
+def conditions(recipe: Recipe, variables: Sequence[str], text: Words) -> list[str]:
+    """``["sex is Male", "Lsize is 0"]``: where a coefficient of other variables holds.
+
+    Contrasts that are no treatment contrasts average over the levels, and columns of a function have no
+    value to name: neither is a condition.
+    """
+    codings = fixed_codings(recipe)
+    stated = []
+    for variable in variables:
+        coding = codings[variable]
+        if coding.levels is None:
+            if not coding.several and not (
+                is_power(coding.expression) and set(names(coding.expression)) & set(variables)
+            ):
+                stated.append(text.say("at_zero", variable=variable))
+        elif contrast_kind(coding) == "treatment" and coding.contrast is not None:
+            stated.append(text.say("at_level", factor=variable, level=base_level(coding)))
+    return stated
 
 
-def ratio_fields(estimate: Estimate, transform: Transform, level: float, text: Words) -> dict[str, str]:
-    """The same on the scale of ratios."""
-    ends = np.array([estimate.value, estimate.low, estimate.high])
-    ratio, low, high = transform.inverse(ends).tolist()
-    change = f"{'+' if ratio >= 1 else '-'}{percent(abs(ratio - 1))}"
-    return {
-        "ratio": f"{ratio:.4g}",
-        "interval": text.interval(f"{low:.4g}", f"{high:.4g}", level),
-        "p": text.p(estimate.p_value),
-        "change": change,
-    }
+def where(recipe: Recipe, variables: Sequence[str], text: Words) -> str:
+    """The conditions as the end of a clause, `` when sex is Male``; empty if there are none."""
+    stated = conditions(recipe, variables, text)
+    return text.say("where", conditions=text.clauses(stated)) if stated else ""
 
 
-def sentence(
-    design: Design, recipe: Recipe, estimate: Estimate, parts: tuple[Part, ...], level: float, text: Words
-) -> str:
-    """One coefficient in plain words."""
-    name, y = estimate.name, design.response_name
-    shown = beside(estimate.value, estimate.std_error)
-    if not (np.isfinite(estimate.std_error) and np.isfinite(estimate.p_value)):
-        return text.say("fixed_untested", name=name, estimate=shown)
-    told = stats(estimate, level, text)
-    straddles = estimate.low <= 0 <= estimate.high
-    open_ = text.sentences["open"] if straddles else ""
-    own = {part.variable for part in parts}
-    if parts:
-        where = conditions(design, recipe, own, depends_on(design, parts), text)
-    else:
-        where = conditions(design, recipe, own, all_variables(design), text)
-    both = {"name": name, "estimate": shown, "stats": told}
-    roles = tuple(part.role for part in parts)
-    transform = response_transform(recipe.formula.response.expression)
-    ratio: Mapping[str, str] = {}
-    if transform is not None and transform.makes_ratios:
-        ratio = ratio_fields(estimate, transform, level, text)
-        ratio = {
-            **ratio,
-            "name": name,
-            "where": where,
-            "open": text.sentences["open_ratio"] if straddles else "",
-        }
-    if not parts:
-        if any(contrast_kind(coding) != "treatment" for coding in fixed_codings(recipe).values()):
-            return text.say("fixed_intercept_coded", **both)
-        return text.say("fixed_intercept", y=y, where=where, **both)
-    first = parts[0]
-    if "basis" in roles:
-        basis = next(part for part in parts if part.role == "basis")
-        return text.say("fixed_basis", variable=basis.variable, **both)
-    if roles == ("number",):
-        if bends(recipe, first.variable):
-            return text.say("fixed_basis", variable=bends(recipe, first.variable), **both)
-        if ratio:
-            return text.say("fixed_slope_log", variable=first.variable, **ratio)
-        return text.say("fixed_slope", variable=first.variable, y=y, where=where, open=open_, **both)
-    if roles == ("treatment",):
-        levels = {"factor": first.variable, "level": first.level, "base": first.base}
-        if ratio:
-            return text.say("fixed_level_log", **levels, **ratio)
-        return text.say("fixed_level", y=y, where=where, open=open_, **levels, **both)
-    if roles == ("level",):
-        return text.say("fixed_mean", y=y, factor=first.variable, level=first.level, where=where, **both)
-    if roles == ("deviation",):
-        return text.say(
-            "fixed_deviation",
-            y=y,
-            factor=first.variable,
-            level=first.level,
-            where=where,
-            open=open_,
-            **both,
-        )
-    if len(parts) == 2:
-        number = next((part for part in parts if part.role == "number"), None)
-        other = next((part for part in parts if part is not number), first)
-        if roles == ("treatment", "treatment"):
-            second = parts[1]
-            return text.say(
-                "fixed_levels_pair",
-                factor=first.variable,
-                level=first.level,
-                base=first.base,
-                factor2=second.variable,
-                level2=second.level,
-                base2=second.base,
-                where=where,
-                open=open_,
-                **both,
-            )
-        if roles == ("number", "number"):
-            return text.say(
-                "fixed_slopes_pair",
-                variable=first.variable,
-                variable2=parts[1].variable,
-                where=where,
-                open=open_,
-                **both,
-            )
-        if number is not None and other.role in ("treatment", "level"):
-            fields = {"variable": number.variable, "factor": other.variable, "level": other.level}
-            if other.role == "treatment":
-                return text.say(
-                    "fixed_slope_pair", base=other.base, where=where, open=open_, **fields, **both
-                )
-            return text.say("fixed_slope_in", y=y, where=where, open=open_, **fields, **both)
-    return text.say("fixed_other", open=open_, **both)
+def random_conditions(design: Design, factor: int, text: Words) -> list[str]:
+    """Where the random intercept of a factor lies: at which values of the variables with random slopes."""
+    recipe = design.recipe
+    if recipe is None:
+        return []
+    stated: list[str] = []
+    for term, plans in zip(design.terms, recipe.terms, strict=True):
+        if term.factor != factor:
+            continue
+        for plan in plans:
+            for piece in plan.pieces:
+                coding = recipe.codings[piece.expression]
+                if coding.levels is None:
+                    if not coding.several:
+                        stated.append(text.say("at_zero", variable=coding.name))
+                elif contrast_kind(coding) == "treatment" and coding.contrast is not None:
+                    stated.append(text.say("at_level", factor=coding.name, level=base_level(coding)))
+    return list(dict.fromkeys(stated))
+
+
+# What looks at other rows of a group: such a column and the variable itself are not one curve.
+_OF_GROUPS = frozenset({"within", "between", "lag", "rolling_mean", "cumulative"})
+
+
+def calls(node: Node) -> Iterator[str]:
+    """Names of the functions in an expression."""
+    match node:
+        case Call(function, arguments, keywords):
+            yield function
+            for argument in (*arguments, *(value for _, value in keywords)):
+                yield from calls(argument)
+        case Binary(_, left, right):
+            yield from calls(left)
+            yield from calls(right)
+        case Unary(_, operand):
+            yield from calls(operand)
+
+
+def is_power(node: Node) -> bool:
+    """Whether an expression is a variable to a positive power, ``I(x^2)``: 0 where the variable is 0."""
+    match node:
+        case Call("I", (inner,), ()):
+            return is_power(inner)
+        case Binary("^", Name(), Number(power)):
+            return power > 0
+    return False
 
 
 def bends(recipe: Recipe, variable: str) -> str:
     """The column that several variables of the formula are computed from (``x`` in ``x + I(x^2)``), or ""."""
-    mine = next(v for v in recipe.formula.fixed.variables if v.name == variable)
-    columns = set(names(mine.expression)) - recipe.constants
+    mine = fixed_codings(recipe)[variable].expression
+    columns = set(names(mine)) - recipe.constants
     for other in recipe.formula.fixed.variables:
-        if other.expression != mine.expression:
-            shared = columns & set(names(other.expression))
-            if shared and recipe.codings[other.expression].levels is None:
-                return sorted(shared)[0]
+        if other.expression == mine or recipe.codings[other.expression].levels is not None:
+            continue
+        shared = columns & set(names(other.expression))
+        if shared and not _OF_GROUPS & {*calls(mine), *calls(other.expression)}:
+            return sorted(shared)[0]
     return ""
 
 
-def all_variables(design: Design) -> list[str]:
-    return list(dict.fromkeys(variable for term in design.fixed_terms for variable in term.variables))
+def means_terms(design: Design, recipe: Recipe, fit: Fit) -> set[str]:
+    """Terms whose coefficients are means, since there is no intercept: whether these are 0 is no question."""
+    if "(Intercept)" in kept_names(design, fit):
+        return set()
+    parts = parts_of_columns(design, recipe)
+    return {
+        term.name
+        for term in design.fixed_terms
+        if term.columns and all({part.role for part in parts[j]} == {"level"} for j in term.columns)
+    }
 
 
-def estimates(fit: Fit, labels: Sequence[str], tests: RowTests, level: float) -> list[Estimate]:
-    """The numbers of every coefficient."""
-    low, high = tests.interval(level)
-    return [
-        Estimate(
-            label,
-            float(fit.beta[j]),
-            float(tests.std_error[j]),
-            float(low[j]),
-            float(high[j]),
-            float(tests.p_value[j]),
-        )
-        for j, label in enumerate(labels)
-    ]
+def curve_of(recipe: Recipe, parts: Sequence[Part]) -> str:
+    """The variable whose curve a coefficient belongs to, so that alone it means nothing; "" if none."""
+    for part in parts:
+        if part.role == "basis":
+            columns = set(names(fixed_codings(recipe)[part.variable].expression)) - recipe.constants
+            return columns.pop() if len(columns) == 1 else part.variable
+        if part.role == "number" and bends(recipe, part.variable):
+            return bends(recipe, part.variable)
+    return ""
 
 
-def zero_outside(design: Design, recipe: Recipe) -> list[str]:
+def zero_outside(design: Design, recipe: Recipe, fit: Fit) -> list[str]:
     """Plain numeric predictors whose value 0, where the intercept lies, is outside the data."""
+    codings = fixed_codings(recipe)
     found = []
-    for variable in recipe.formula.fixed.variables:
-        column = design.variables.get(variable.name)
-        if isinstance(variable.expression, Name) and isinstance(column, Numbers):
+    for name in kept_variables(design, fit):
+        column = design.variables.get(name)
+        if isinstance(codings[name].expression, Name) and isinstance(column, Numbers):
             values = column.floats()
             if values.min() > 0 or values.max() < 0:
-                found.append(variable.name)
+                found.append(name)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,12 +15,13 @@ from mixwell.errors import MixwellError
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.lazy import lazy_module
+from mixwell.report.account import account
 from mixwell.report.equation import Equation
-from mixwell.report.narrative import account, narrate
+from mixwell.report.formats import Table, to_text
+from mixwell.report.narrative import narrate
 from mixwell.report.record import Bullets, Code, Narrative, Paragraph
-from mixwell.report.tables import Table, to_text
-from mixwell.report.text import WIDTH, display_width, fold
-from mixwell.report.words import Words, words
+from mixwell.report.text import WIDTH, display_width, flow
+from mixwell.report.words import Words, unmarked, words
 
 if TYPE_CHECKING:
     from mixwell.report import page
@@ -97,7 +97,8 @@ def make_report(
 ) -> Report:
     """Check the fit and tell of it; see ``LmerResult.report``."""
     text = words(lang)
-    told = account(design, fit, text, checks=check(design, fit, at), source=source, control=control)
+    checks = check(design, fit, at)
+    told = account(design, fit, text, checks=checks, source=source, control=control, labels=labels)
     return Report(narrate(told), text, design, fit, control, labels or {})
 
 
@@ -108,57 +109,15 @@ def as_text(narrative: Narrative) -> str:
         lines += ["", section.title, "-" * display_width(section.title)]
         for block in section.blocks:
             if isinstance(block, Paragraph):
-                lines += ["", *flow(block.text)]
+                lines += ["", *flow(unmarked(block.text))]
             elif isinstance(block, Bullets):
                 lines.append("")
                 for item in block.items:
-                    lines += flow(f"- {item}", indent="  ")
+                    lines += flow(unmarked(f"- {item}"), indent="  ")
             elif isinstance(block, Table):
-                lines += ["", *narrow(block).splitlines()]
+                lines += ["", *to_text(block, WIDTH).splitlines()]
             elif isinstance(block, Equation):
                 lines += ["", *(f"  {line}" for line in block.text.splitlines())]
             elif isinstance(block, Code):
                 lines += ["", *(f"    {line}".rstrip() for line in block.text.splitlines())]
     return "\n".join(lines)
-
-
-# A Chinese character or mark, with the closing marks that must not start a line; or a run of anything else.
-_UNITS = re.compile(
-    r"[\u2e80-\u9fff\uff00-\uffef\u3000-\u303f“][，。；：、）”！？]*|[^\s\u2e80-\u9fff\uff00-\uffef“]+[，。；：、）”！？]*|\s+"
-)
-
-
-def flow(text: str, indent: str = "") -> list[str]:
-    """Lines of at most 79 columns, broken at blanks and between Chinese characters, in no word or number.
-
-    >>> flow("体重" * 19 + "的均值为12.345。")[1]
-    '均值为12.345。'
-    """
-    lines: list[str] = []
-    line = ""
-    for unit in _UNITS.findall(text):
-        if display_width(line + unit.rstrip()) <= WIDTH:
-            line += unit
-            continue
-        if line.strip():
-            lines.append(line.rstrip())
-        *full, rest = fold(unit.lstrip(), WIDTH - display_width(indent))
-        lines += [indent + part for part in full]
-        line = indent + rest
-    return [*lines, line.rstrip()]
-
-
-def narrow(table: Table) -> str:
-    """A table as text; one too wide for the page as a list, row by row."""
-    text = to_text(table)
-    if max(map(display_width, text.splitlines())) <= WIDTH:
-        return text
-    lines = [table.title]
-    for row in table.body:
-        if row.section:
-            lines.append(row.cells[0])
-            continue
-        pairs = zip(table.heads[1:], row.cells[1:], strict=True)
-        told = "; ".join(f"{head}: {cell}" for head, cell in pairs if cell)
-        lines += flow(f"  {row.cells[0]}: {told}", indent="      ")
-    return "\n".join([*lines, *table.notes])

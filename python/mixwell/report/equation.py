@@ -22,6 +22,10 @@ ROW = 76
 MATRIX = 4
 
 
+# Parentheses as high as a line, however high what they enclose.
+OPEN, CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
+
+
 @dataclass(frozen=True, slots=True)
 class Math:
     """A piece of an equation, as text and as MathML."""
@@ -42,11 +46,11 @@ class Equation:
     @property
     def text(self) -> str:
         """One line per row, continued rows indented."""
-        width = max(display_width(left.text) for left, _ in self.rows if display_width(left.text) < 30)
-        lines = []
+        lines, indent = [], 0
         for left, right in self.rows:
-            blanks = " " * max(width - display_width(left.text), 0)
-            lines.append(f"{blanks}{left.text}{right.text}")
+            indent = display_width(left.text) or indent
+            blanks = " " * max(min(indent, ROW - display_width(right.text)), 0)
+            lines.append(f"{left.text or blanks}{right.text}")
         return "\n".join(lines)
 
     @property
@@ -88,7 +92,7 @@ def indexed(base: Math, *index: Math) -> Math:
 def normal(variance: Math) -> Math:
     return Math(
         f"Normal(0, {variance.text})",
-        f"<mi>Normal</mi><mo>(</mo><mn>0</mn><mo>,</mo>{variance.mathml}<mo>)</mo>",
+        f"<mi>Normal</mi>{OPEN}<mn>0</mn><mo>,</mo>{variance.mathml}{CLOSE}",
     )
 
 
@@ -105,7 +109,7 @@ def over(top: Math, bottom: Math) -> Math:
 
 def vector(parts: Sequence[Math]) -> Math:
     inner = "<mo>,</mo>".join(part.mathml for part in parts)
-    return Math(f"({', '.join(part.text for part in parts)})", f"<mo>(</mo>{inner}<mo>)</mo>")
+    return Math(f"({', '.join(part.text for part in parts)})", f"{OPEN}{inner}{CLOSE}")
 
 
 def matrix(values: FloatArray) -> Math:
@@ -125,7 +129,7 @@ def broken(left: Math, terms: Sequence[Math], minus: Sequence[bool] = ()) -> lis
     start, row = left, first + terms[0]
     for term, sign in zip(terms[1:], signs[1:], strict=True):
         shown = "-" if sign == "−" else sign
-        if display_width(start.text + row.text + term.text) + 3 > ROW:
+        if display_width(left.text + row.text + term.text) + 3 > ROW:
             rows.append((start, row))
             start, row = Math("", ""), Math(f"{shown} ", f'<mo form="infix">{sign}</mo>') + term
         else:
@@ -146,8 +150,9 @@ def model_equation(design: Design, fit: Fit) -> Equation:
     >>> print(model_equation(fit.design, fit.fit).text)
     Reaction[i] = β[0] + β[1] Days[i] + b[0,Subject(i)]
                   + b[1,Subject(i)] Days[i] + ε[i]
-    (b[0,Subject], b[1,Subject]) ~ Normal(0, Σ[Subject]), Σ[Subject] = [612.1, 9.604; 9.604, 35.07]
-           ε[i] ~ Normal(0, σ²), σ² = 654.9
+    (b[0,Subject], b[1,Subject]) ~ Normal(0, Σ[Subject])
+                                   Σ[Subject] = [612.1, 9.604; 9.604, 35.07]
+    ε[i] ~ Normal(0, σ²), σ² = 654.9
     """
     space = Math(" ", '<mspace width="0.2em"/>')
     terms: list[Math] = []
@@ -161,7 +166,7 @@ def model_equation(design: Design, fit: Fit) -> Equation:
     used: dict[int, int] = {}
     for term, cov in zip(design.terms, fit.term_cov, strict=True):
         group = name(design.factors[term.factor].name)
-        at = Math(f"{group.text}(i)", f"{group.mathml}<mo>(</mo><mi>i</mi><mo>)</mo>")
+        at = Math(f"{group.text}(i)", f"{group.mathml}{OPEN}<mi>i</mi>{CLOSE}")
         effects = []
         for label in term.names:
             number_of = symbol(str(used.get(term.factor, 0)))
@@ -179,10 +184,15 @@ def model_equation(design: Design, fit: Fit) -> Equation:
             )
         estimate = value(float(cov[0, 0])) if len(cov) == 1 else matrix(cov)
         left = effects[0] if len(effects) == 1 else vector(effects)
-        law = normal(spread)
-        if len(cov) <= MATRIX:
-            law = law + Math(", ", '<mo>,</mo><mspace width="1em"/>') + spread + operator("=") + estimate
-        laws.append((left + operator("~"), law))
+        law, value_of = normal(spread), spread + operator("=") + estimate
+        left = left + operator("~")
+        short = law + Math(", ", '<mo>,</mo><mspace width="1em"/>') + value_of
+        if len(cov) == 1 and display_width(left.text + short.text) <= ROW:
+            laws.append((left, short))
+            continue
+        laws.append((left, law))
+        if len(cov) <= MATRIX and display_width(value_of.text) <= ROW:
+            laws.append((Math("", ""), value_of))
     terms.append(indexed(symbol("ε"), I))
     variance = square(symbol("σ"))
     noise = variance if design.weights is None else over(variance, indexed(symbol("w"), I))
@@ -193,9 +203,7 @@ def model_equation(design: Design, fit: Fit) -> Equation:
 
 def estimated_equation(design: Design, fit: Fit) -> Equation:
     """The population mean with its numbers; zero where nothing is estimated."""
-    left = Math(
-        f"E({design.response_name})", f"<mi>E</mi><mo>(</mo>{name(design.response_name).mathml}<mo>)</mo>"
-    )
+    left = Math(f"E({design.response_name})", f"<mi>E</mi>{OPEN}{name(design.response_name).mathml}{CLOSE}")
     space = Math(" ", '<mspace width="0.2em"/>')
     terms = []
     for label, estimate in zip(quantities.kept_names(design, fit), fit.beta.tolist(), strict=True):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mixwell.design.record import Design
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.report.equation import Equation
 from mixwell.report.figures import figures
+from mixwell.report.formats import Table, to_html
 from mixwell.report.record import Block, Bullets, Code, Narrative, Paragraph, Place
-from mixwell.report.tables import Table, to_html
-from mixwell.report.words import Words
+from mixwell.report.words import CODE, END, Words
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("mixwell.report"),
@@ -24,6 +25,17 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence with its code in ``<code>``; ``p = 0.031`` and the like keep together."""
+    pieces = []
+    for i, piece in enumerate(re.split(f"{CODE}(.*?){END}", sentence)):
+        if i % 2:
+            pieces.append(f"<code>{escape(piece)}</code>")
+        else:
+            pieces.append(str(escape(re.sub(r" ([=<>]) (?=[-\d.])", "\u00a0\\1\u00a0", piece))))
+    return Markup("".join(pieces))
 
 
 def kind_of(block: Block) -> str:
@@ -56,6 +68,7 @@ def render(
         lang="zh-Hans" if text.lang == "zh" else "en",
         words=text,
         kind_of=kind_of,
+        prose=prose,
         table_html=lambda table: Markup(to_html(table)),
         math=lambda equation: Markup(equation.mathml),
         placed=lambda place: [figure for figure in drawn if figure.name in place.figures],

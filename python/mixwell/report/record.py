@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mixwell.report.equation import Equation
-from mixwell.report.tables import Table
+from mixwell.report.formats import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,12 @@ def code_block(design: Design, fit: Fit, source: str, text: Words) -> Code:
     arguments = [repr(design.formula), "data"]
     if not fit.reml:
         arguments.append("reml=False")
-    if design.weights is not None:
+    recipe = design.recipe
+    if recipe is not None and recipe.weights is not None:
+        arguments.append(f"weights={recipe.weights!r}")
+    elif design.weights is not None:
         lines.append(f"weights = ...  # {text.sentences['code_weights']}")
         arguments.append("weights=weights")
-    recipe = design.recipe
     if recipe is not None and recipe.offset is not None:
         arguments.append(f"offset={recipe.offset!r}")
     elif recipe is not None and recipe.offset_is_array:

@@ -1,44 +1,44 @@
-"""Tables of results as text, HTML, LaTeX, Markdown and Word: one model, or several side by side."""
+"""Tables of results: one model, or several side by side."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixwell.design.record import Design
 from mixwell.errors import MixwellError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference import icc_r2
-from mixwell.inference.contrast import check_level, row_tests
+from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
 from mixwell.lazy import lazy_module
-from mixwell.report.text import display_width, number, pad
+from mixwell.report import convergence
+from mixwell.report.formats import RenderedTable, Table, TableFormat, TableRow, rendered
+from mixwell.report.text import number
 from mixwell.report.words import Lang, Words, beside, p_short, percent, words
 
 if TYPE_CHECKING:
     from docx.document import Document
 
-    from mixwell.report import tables_docx
+    from mixwell.diagnostics import robust as sandwich
+    from mixwell.diagnostics.robust import RobustKind
 else:
-    tables_docx = lazy_module("mixwell.report.tables_docx")
+    sandwich = lazy_module("mixwell.diagnostics.robust")
 
-TableFormat = Literal["text", "html", "latex", "markdown", "docx"]
 Uncertainty = Literal["interval", "std_error", "p_value", "none"]
 
-FORMATS = ("text", "html", "latex", "markdown", "docx")
 UNCERTAINTIES = ("interval", "std_error", "p_value", "none")
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 
-class Fitted(Protocol):
-    """A result: a design and its fit."""
+class Result(Protocol):
+    """A result of ``lmer``: a design and its fit."""
 
     @property
     def design(self) -> Design: ...
@@ -47,235 +47,49 @@ class Fitted(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
-    """A row of ready cells; a section is a heading of the rows below it, with one cell."""
-
-    cells: tuple[str, ...]
-    section: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table before it has a format.
+class Assessed:
+    """A model and where its standard errors, degrees of freedom and p-values come from.
 
     Attributes
     ----------
+    design, fit
+        The fitted model.
+    method
+        The method of the tests.
     title
-        Its caption.
-    heads
-        Column titles; the first column names the rows.
-    body
-        The rows.
-    notes
-        Sentences below it.
-    text_columns
-        How many columns hold text, flush left; the others hold numbers, flush right.
+        What the method is called, in the language of the table.
     """
 
+    design: Design
+    fit: Fit
+    method: Approximation
     title: str
-    heads: tuple[str, ...]
-    body: tuple[TableRow, ...]
-    notes: tuple[str, ...] = ()
-    text_columns: int = 1
 
 
-class RenderedTable(str):
-    """The text of a table, which a console prints as it is and a notebook shows as HTML.
-
-    Attributes
-    ----------
-    html
-        The same table as HTML.
-    """
-
-    html: str
-
-    def __new__(cls, text: str, html: str) -> RenderedTable:
-        made = super().__new__(cls, text)
-        made.html = html
-        return made
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __reduce__(self) -> tuple[type[RenderedTable], tuple[str, str]]:
-        return RenderedTable, (str(self), self.html)
-
-
-# ---- formats
-
-
-def to_text(table: Table) -> str:
-    """Aligned columns between rules."""
-    rows = [table.heads, *(row.cells for row in table.body if not row.section)]
-    widths = [max(display_width(row[j]) for row in rows) for j in range(len(table.heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        parts = [
-            pad(cell, width, right=j >= table.text_columns)
-            for j, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "  ".join(parts).rstrip()
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    lines = [table.title, rule, line(table.heads), rule]
-    for row in table.body:
-        lines.append(row.cells[0] if row.section else line(row.cells))
-    return "\n".join([*lines, rule, *table.notes])
-
-
-def to_html(table: Table) -> str:
-    """A ``<table>`` with caption, column and row headings; styled by the page it stands in."""
-    columns = len(table.heads)
-
-    def cell(tag: str, j: int, text: str, scope: str = "") -> str:
-        kind = "" if j < table.text_columns else ' class="number"'
-        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
-
-    head = "".join(cell("th", j, text, ' scope="col"') for j, text in enumerate(table.heads))
-    body = []
-    for row in table.body:
-        if row.section:
-            heading = f'<th scope="colgroup" colspan="{columns}">{escape(row.cells[0])}</th>'
-            body.append(f'<tr class="section">{heading}</tr>')
-            continue
-        cells = [cell("th", 0, row.cells[0], ' scope="row"')]
-        cells += [cell("td", j, text) for j, text in enumerate(row.cells[1:], start=1)]
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    notes = "".join(f"<br>{escape(note)}" for note in table.notes)
-    foot = f'<tfoot><tr><td colspan="{columns}">{notes[4:]}</td></tr></tfoot>' if notes else ""
-    return (
-        f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody>{foot}</table>"
-    )
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "²": r"\textsuperscript{2}",
-    "–": "--",
-    "*": r"{*}",
-    # At the start of a row a bracket would be read as an option of the line before it.
-    "[": "{[}",
-    "]": "{]}",
-}
-
-
-def latex_escape(text: str) -> str:
-    r"""A text with nothing left that LaTeX would take as a command; minus signs before numbers in math.
-
-    >>> print(latex_escape("50% of a_b, -1.5"))
-    50\% of a\_b, $-$1.5
-    """
-    pieces = re.split(r"(?<![\w)\]])-(?=\d)", text)
-    return "$-$".join("".join(_LATEX.get(c, c) for c in piece) for piece in pieces)
-
-
-def to_latex(table: Table) -> str:
-    r"""A ``table`` environment with booktabs rules (``\usepackage{booktabs}``)."""
-    columns = len(table.heads)
-
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(latex_escape(cell) for cell in cells) + r" \\"
-
-    lines = [
-        r"\begin{table}[htbp]",
-        r"\centering",
-        rf"\caption{{{latex_escape(table.title)}}}",
-        rf"\begin{{tabular}}{{{'l' * table.text_columns + 'r' * (columns - table.text_columns)}}}",
-        r"\toprule",
-        line(table.heads),
-        r"\midrule",
-    ]
-    for i, row in enumerate(table.body):
-        if row.section:
-            lines += [r"\midrule"] if i else []
-            lines.append(rf"\multicolumn{{{columns}}}{{l}}{{\emph{{{latex_escape(row.cells[0])}}}}} \\")
-        else:
-            lines.append(line(row.cells))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if table.notes:
-        lines += ["", r"\smallskip\footnotesize " + r"\\ ".join(map(latex_escape, table.notes))]
-    return "\n".join([*lines, r"\end{table}"])
-
-
-def markdown_escape(text: str) -> str:
-    r"""A text with nothing left that Markdown would take as markup.
-
-    >>> print(markdown_escape("a_b | *c*"))
-    a\_b \| \*c\*
-    """
-    return re.sub(r"([\\`*_|<>\[\]#~])", r"\\\1", text)
-
-
-def to_markdown(table: Table) -> str:
-    """A pipe table, columns padded so that it reads as text too."""
-    rows = [[markdown_escape(head) for head in table.heads]]
-    for row in table.body:
-        cells = [markdown_escape(cell) for cell in row.cells]
-        rows.append([f"**{cells[0]}**", *[""] * (len(table.heads) - 1)] if row.section else cells)
-    widths = [max(3, *(display_width(row[j]) for row in rows)) for j in range(len(table.heads))]
-    rights = [j >= table.text_columns for j in range(len(table.heads))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (pad(c, w, right=r) for c, w, r in zip(cells, widths, rights, strict=True))
-        return f"| {' | '.join(padded)} |"
-
-    rule = "|".join(f" {'-' * (w - 1)}{':' if r else '-'} " for w, r in zip(widths, rights, strict=True))
-    lines = [f"**{markdown_escape(table.title)}**", "", line(rows[0]), f"|{rule}|", *map(line, rows[1:])]
-    return "\n".join([*lines, *(f"\n{markdown_escape(note)}" for note in table.notes)])
-
-
-_RENDERERS: Mapping[str, Callable[[Table], str]] = {
-    "text": to_text,
-    "html": to_html,
-    "latex": to_latex,
-    "markdown": to_markdown,
-}
-
-
-def rendered(table: Table, fmt: str, path: str | Path | None = None) -> RenderedTable | Document:
-    """A table in one of :data:`FORMATS`, written to ``path`` if one is given.
+def assess(
+    design: Design,
+    fit: Fit,
+    text: Words,
+    *,
+    ddf: str = "satterthwaite",
+    robust: str | None = None,
+    cluster: str | ArrayLike | None = None,
+) -> Assessed:
+    """A model with the method of its tests.
 
     Raises
     ------
     MixwellError
-        If there is no such format, or python-docx is needed and absent.
+        If there is no such method, or it does not suit the model.
     """
-    if fmt not in FORMATS:
-        raise MixwellError(f"There is no fmt={fmt!r}; tables come as {', '.join(map(repr, FORMATS))}.")
-    if fmt == "docx":
-        try:
-            document = tables_docx.to_docx(table)
-        except ImportError:
-            raise MixwellError(
-                "Tables for Word need the package python-docx: pip install 'mixwell[docx]'."
-            ) from None
-        if path is not None:
-            document.save(str(path))
-        return document
-    text = RenderedTable(_RENDERERS[fmt](table), to_html(table))
-    if path is not None:
-        Path(path).write_text(f"{text}\n", encoding="utf-8")
-    return text
-
-
-# ---- what tables of models say
+    if robust is not None:
+        found = sandwich.robust_covariance(design, fit, robust, cluster)
+        title = text.say("ddf_robust", kind=found.kind, cluster=found.cluster)
+        return Assessed(design, fit, found, title)
+    if cluster is not None:
+        raise MixwellError("table(): cluster= goes with robust=, which is not given.")
+    check_ddf(ddf)
+    return Assessed(design, fit, approximation(design, fit, ddf), text.sentences[f"ddf_{ddf}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,25 +125,56 @@ def cell(value: float, text: str) -> str:
     return text if np.isfinite(value) else "–"
 
 
-def model_cells(result: Fitted, text: Words, *, level: float, ddf: str) -> ModelCells:
-    """The numbers of a model as cells."""
-    design, fit = result.design, result.fit
-    method = approximation(design, fit, ddf)
-    tests = row_tests(method, fit.beta, np.eye(len(fit.beta)))
+def coefficient_cells(tests: RowTests, level: float) -> list[tuple[str, ...]]:
+    """Of each coefficient its estimate, standard error, interval, degrees of freedom, t and p."""
     low, high = tests.interval(level)
-    fixed = {}
-    for j, name in enumerate(quantities.kept_names(design, fit)):
-        se = float(tests.std_error[j])
-        estimate, ends = float(fit.beta[j]), (float(low[j]), float(high[j]))
-        fixed[name] = (
-            beside(estimate, se),
-            cell(se, beside(se, se)),
-            cell(ends[0] + ends[1], f"[{beside(ends[0], se)}, {beside(ends[1], se)}]"),
-            "∞" if np.isposinf(tests.df[j]) else cell(float(tests.df[j]), f"{tests.df[j]:.1f}"),
-            cell(float(tests.statistic[j]), f"{tests.statistic[j]:.2f}"),
-            cell(float(tests.p_value[j]), p_short(float(tests.p_value[j]))),
-            stars_of(float(tests.p_value[j])),
+    rows: list[tuple[str, ...]] = []
+    for j, estimate in enumerate(tests.estimate.tolist()):
+        se, df, t, p = (float(x[j]) for x in (tests.std_error, tests.df, tests.statistic, tests.p_value))
+        ends = f"[{beside(float(low[j]), se)}, {beside(float(high[j]), se)}]"
+        rows.append(
+            (
+                beside(estimate, se),
+                cell(se, beside(se, se)),
+                cell(float(low[j] + high[j]), ends),
+                "∞" if np.isposinf(df) else cell(df, f"{df:.1f}"),
+                cell(t, f"{t:.2f}"),
+                cell(p, p_short(p)),
+            )
         )
+    return rows
+
+
+def coefficient_heads(tests: RowTests, level: float, text: Words) -> tuple[str, ...]:
+    """Column titles of :func:`coefficient_cells`, before them the terms'."""
+    return (
+        text.say("term"),
+        text.say("estimate"),
+        text.say("std_error"),
+        text.say("interval_head", level=percent(level)),
+        "df",
+        "z" if len(tests.df) and np.isposinf(tests.df).all() else "t",
+        "p",
+    )
+
+
+def coefficient_tests(model: Assessed) -> RowTests:
+    """Of every coefficient against zero."""
+    return row_tests(model.method, model.fit.beta, np.eye(len(model.fit.beta)))
+
+
+def model_cells(model: Assessed, text: Words, *, level: float) -> ModelCells:
+    """The numbers of a model as cells."""
+    design, fit, tests = model.design, model.fit, coefficient_tests(model)
+    fixed = {
+        name: (*cells, stars_of(p))
+        for name, cells, p in zip(
+            quantities.kept_names(design, fit),
+            coefficient_cells(tests, level),
+            tests.p_value.tolist(),
+            strict=True,
+        )
+    }
     random = {}
     for row in quantities.variance_components(design, fit):
         shown = "–" if row.sdcor is None else number(row.sdcor) if row.term2 is None else f"{row.sdcor:.2f}"
@@ -363,49 +208,37 @@ def random_label(key: tuple[str, str, str], text: Words) -> str:
     return text.say("sd_label", group=group, effect=first)
 
 
-def remarks(results: Sequence[Fitted], text: Words, *, ddf: str, stars: bool) -> tuple[str, ...]:
+def remarks(models: Sequence[Assessed], text: Words, *, stars: bool) -> tuple[str, ...]:
     """What must be known to read the table."""
-    notes = [text.say("note_tests", method=text.sentences[f"ddf_{ddf}"])]
+    notes = [text.say("note_tests", method=title) for title in dict.fromkeys(model.title for model in models)]
     if stars:
         notes.append("* p < 0.05, ** p < 0.01, *** p < 0.001")
-    for i, result in enumerate(results):
-        which = f" ({i + 1})" if len(results) > 1 else ""
-        singular = any(
-            t.rank < len(cov)
-            for t, cov in zip(result.fit.certificate.terms, result.fit.term_cov, strict=True)
-        )
-        if not result.fit.certificate.converged:
+    for i, model in enumerate(models):
+        which = f" ({i + 1})" if len(models) > 1 else ""
+        if not model.fit.certificate.converged:
             notes.append(text.say("note_uncertified", which=which))
-        elif singular:
+        elif convergence.is_singular(model.fit):
             notes.append(text.say("note_singular", which=which))
-    if len(results) < 2:
+    if len(models) < 2:
         return tuple(notes)
-    if len({result.design.n_obs for result in results}) > 1:
+    if len({model.design.n_obs for model in models}) > 1:
         notes.append(text.say("note_rows_differ"))
-    responses = {result.design.response_name for result in results}
+    responses = {model.design.response_name for model in models}
     if len(responses) > 1:
         notes.append(text.say("note_responses_differ"))
-    elif len({result.fit.reml for result in results}) > 1:
+    elif len({model.fit.reml for model in models}) > 1:
         notes.append(text.say("note_methods_differ"))
-    elif all(result.fit.reml for result in results) and (
-        len({quantities.kept_names(r.design, r.fit) for r in results}) > 1
+    elif all(model.fit.reml for model in models) and (
+        len({quantities.kept_names(model.design, model.fit) for model in models}) > 1
     ):
         notes.append(text.say("note_reml_differ"))
     return tuple(notes)
 
 
-def one_model(result: Fitted, text: Words, *, level: float, ddf: str, stars: bool) -> Table:
+def one_model(model: Assessed, text: Words, *, level: float, stars: bool) -> Table:
     """Estimates with everything about them in columns of their own."""
-    cells = model_cells(result, text, level=level, ddf=ddf)
-    heads = (
-        text.say("term"),
-        text.say("estimate"),
-        text.say("std_error"),
-        text.say("interval_head", level=percent(level)),
-        "df",
-        "t",
-        "p",
-    )
+    cells = model_cells(model, text, level=level)
+    heads = coefficient_heads(coefficient_tests(model), level, text)
     blank = ("",) * (len(heads) - 2)
     body = []
     if cells.fixed:
@@ -416,21 +249,20 @@ def one_model(result: Fitted, text: Words, *, level: float, ddf: str, stars: boo
     body += [TableRow((random_label(key, text), shown, *blank)) for key, shown in cells.random.items()]
     body.append(TableRow((text.say("model_fit"),), section=True))
     body += [TableRow((name, shown, *blank)) for name, shown in cells.statistics.items()]
-    return Table(result.design.formula, heads, tuple(body), remarks([result], text, ddf=ddf, stars=stars))
+    return Table(model.design.formula, heads, tuple(body), remarks([model], text, stars=stars))
 
 
 def several_models(
-    results: Sequence[Fitted],
+    models: Sequence[Assessed],
     names: Sequence[str],
     text: Words,
     *,
     uncertainty: str,
     level: float,
-    ddf: str,
     stars: bool,
 ) -> Table:
     """A column per model."""
-    cells = [model_cells(result, text, level=level, ddf=ddf) for result in results]
+    cells = [model_cells(model, text, level=level) for model in models]
 
     def shown(row: tuple[str, ...]) -> str:
         estimate, std_error, interval, _, _, p, mark = row
@@ -460,17 +292,37 @@ def several_models(
     at = ordered.index(text.say("method"))
     for name in [*ordered[:at], *groups, *ordered[at:]]:
         body.append(TableRow((name, *(model.statistics.get(name, "") for model in cells))))
-    notes = remarks(results, text, ddf=ddf, stars=stars)
+    notes = remarks(models, text, stars=stars)
     if uncertainty == "interval":
         notes = (text.say("note_interval", level=percent(level)), *notes)
     elif uncertainty != "none":
         notes = (text.sentences[f"note_{uncertainty}"], *notes)
-    formulas = tuple(f"{name}: {result.design.formula}" for name, result in zip(names, results, strict=True))
+    formulas = tuple(f"{name}: {model.design.formula}" for name, model in zip(names, models, strict=True))
     return Table(text.say("models_compared"), ("", *names), tuple(body), (*formulas, *notes))
 
 
+def model_table(
+    design: Design,
+    fit: Fit,
+    fmt: str,
+    *,
+    level: float,
+    stars: bool,
+    ddf: str,
+    robust: str | None,
+    cluster: str | ArrayLike | None,
+    lang: str,
+    path: str | Path | None,
+) -> RenderedTable | Document:
+    """The table of one model; see ``LmerResult.table``."""
+    text = words(lang)
+    check_level(level)
+    model = assess(design, fit, text, ddf=ddf, robust=robust, cluster=cluster)
+    return rendered(one_model(model, text, level=level, stars=stars), fmt, path)
+
+
 def table(
-    models: Fitted | Sequence[Fitted],
+    models: Result | Sequence[Result],
     fmt: TableFormat = "text",
     *,
     names: Sequence[str] | None = None,
@@ -478,6 +330,8 @@ def table(
     level: float = 0.95,
     stars: bool = False,
     ddf: Ddf = "satterthwaite",
+    robust: RobustKind | None = None,
+    cluster: str | ArrayLike | None = None,
     lang: Lang = "en",
     path: str | Path | None = None,
 ) -> RenderedTable | Document:
@@ -499,7 +353,9 @@ def table(
     stars
         Mark small p-values.
     ddf
-        Method for degrees of freedom, standard errors and p-values.
+        Method for degrees of freedom, standard errors and p-values, see ``LmerResult.test``.
+    robust, cluster
+        Cluster-robust standard errors and their degrees of freedom instead, see ``LmerResult.vcov_robust``.
     lang
         ``"en"`` or ``"zh"``.
     path
@@ -549,19 +405,35 @@ def table(
     In parentheses: standard errors.
     Degrees of freedom and p-values: Satterthwaite's method.
     """
-    text = words(lang)
-    check_level(level)
     if uncertainty not in UNCERTAINTIES:
         kinds = ", ".join(map(repr, UNCERTAINTIES))
         raise MixwellError(f"There is no uncertainty={uncertainty!r}; there are {kinds}.")
-    check_ddf(ddf)
     if not isinstance(models, Sequence):
-        made = one_model(models, text, level=level, ddf=ddf, stars=stars)
-        return rendered(made, fmt, path)
+        return model_table(
+            models.design,
+            models.fit,
+            fmt,
+            level=level,
+            stars=stars,
+            ddf=ddf,
+            robust=robust,
+            cluster=cluster,
+            lang=lang,
+            path=path,
+        )
+    text = words(lang)
+    check_level(level)
     if not models:
         raise MixwellError("table() needs at least one model.")
     titles = [f"({i + 1})" for i in range(len(models))] if names is None else list(map(str, names))
     if len(titles) != len(models):
         raise MixwellError(f"table(): {len(titles)} names for {len(models)} models.")
-    made = several_models(models, titles, text, uncertainty=uncertainty, level=level, ddf=ddf, stars=stars)
+    made = several_models(
+        [assess(m.design, m.fit, text, ddf=ddf, robust=robust, cluster=cluster) for m in models],
+        titles,
+        text,
+        uncertainty=uncertainty,
+        level=level,
+        stars=stars,
+    )
     return rendered(made, fmt, path)

@@ -10,7 +10,7 @@ from docx.oxml.ns import qn
 from docx.shared import Pt
 from docx.table import _Cell
 
-from mixwell.report.tables import Table
+from mixwell.report.formats import Table
 
 
 def to_docx(table: Table) -> Document:

@@ -62,6 +62,38 @@ def fold(text: str, width: int) -> list[str]:
     return pieces
 
 
+# What a line may be broken between: Chinese characters, each with marks not to start or end a line; runs of
+# anything else; blanks. In a narrow column names too, before a bracket and after a colon.
+_CHINESE = r"\u2e80-\u9fff\uff00-\uffef\u3000-\u303f"
+_CLOSING = "，。；：、）”！？"
+_UNITS = re.compile(rf"[（“]*(?:[{_CHINESE}]|[^\s“{_CHINESE}]+)[{_CLOSING}]*|\s+")
+_NARROW_UNITS = re.compile(rf"[（“]*(?:[{_CHINESE}]|\[?[^\s:\[“{_CHINESE}]+|[\[:])[:{_CLOSING}]*|\s+")
+
+
+def flow(text: str, width: int = WIDTH, indent: str = "", *, narrow: bool = False) -> list[str]:
+    """Lines of at most ``width`` columns, broken at blanks and between Chinese characters, not in words.
+
+    In a ``narrow`` column the names of coefficients are broken too.
+
+    >>> flow("体重" * 19 + "的均值为12.345。")[1]
+    '均值为12.345。'
+    """
+    if display_width(text) <= width:
+        return [text]
+    lines: list[str] = []
+    line = ""
+    for unit in (_NARROW_UNITS if narrow else _UNITS).findall(text):
+        if display_width(line + unit.rstrip()) <= width:
+            line += unit
+            continue
+        if line.strip():
+            lines.append(line.rstrip())
+        *full, rest = fold(unit.lstrip(), width - display_width(indent))
+        lines += [indent + part for part in full]
+        line = indent + rest
+    return [*lines, line.rstrip()]
+
+
 def wrap(text: str, *, indent: str = "", breaks: str = "", width: int = WIDTH) -> list[str]:
     """Break a text at blanks into lines of at most ``width`` columns; all but the first are indented.
 

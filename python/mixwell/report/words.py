@@ -15,6 +15,8 @@ from mixwell.report.text import number
 Lang = Literal["en", "zh"]
 
 SENTENCES: Mapping[str, Mapping[str, str]] = {"en": words_en.SENTENCES, "zh": words_zh.SENTENCES}
+# Around code in a sentence: characters for private use, which no text has.
+CODE, END = "\ue000", "\ue001"
 # More names than this are not listed one by one.
 MOST_LISTED = 8
 
@@ -51,7 +53,7 @@ class Words:
         return template.format(**fields)
 
     def listed(self, parts: Sequence[str], most: int = MOST_LISTED, joint: str = "and") -> str:
-        """``a, b and c``; of many the first ones and the number of the others."""
+        """``a, b and c``, or with another ``joint``; of many the first ones and the number of the others."""
         if len(parts) > most:
             shown = self.sentences["comma"].join(parts[: most - 1])
             return self.say("and_others", names=shown, n=str(len(parts) - most + 1))
@@ -68,7 +70,7 @@ class Words:
         return ("" if self.lang == "zh" else " ").join(sentence for sentence in sentences if sentence)
 
     def interval(self, low: str, high: str, level: float) -> str:
-        """``95% interval 1.2 to 3.4``."""
+        """``95% CI 1.2 to 3.4``."""
         return self.say("interval", level=percent(level), low=low, high=high)
 
     def p(self, p_value: float) -> str:
@@ -101,6 +103,29 @@ def percent(share: float) -> str:
     ('95%', '99.5%', '0.04%', '0%')
     """
     return f"{round(100 * share, 3):.3g}%"
+
+
+def share(part: float) -> str:
+    """A part of a variance, or a relative change, in percent with one decimal.
+
+    >>> share(0.42), share(0.00002), share(1e-31)
+    ('42.0%', '<0.1%', '0%')
+    """
+    return "0%" if part < 1e-9 else "<0.1%" if part < 0.0005 else f"{100 * part:.1f}%"
+
+
+def code(text: str) -> str:
+    """Code or a coefficient's name within a sentence, marked for pages; :func:`unmarked` undoes it."""
+    return f"{CODE}{text}{END}"
+
+
+def unmarked(sentence: str) -> str:
+    """A sentence without marks, as text.
+
+    >>> unmarked(f"see {code('fit.summary()')}.")
+    'see fit.summary().'
+    """
+    return sentence.replace(CODE, "").replace(END, "")
 
 
 def plain(value: float) -> str:

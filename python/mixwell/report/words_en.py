@@ -7,15 +7,21 @@ from collections.abc import Mapping
 SENTENCES: Mapping[str, str] = {
     # ---- joints
     "comma": ", ",
+    "semicolon": "; ",
     "colon": ": ",
     "criterion_reml": "REML criterion",
     "criterion_ml": "-2 log-likelihood",
     "and": "{first} and {last}",
+    "or": "{first} or {last}",
     "and_clauses": "{first} and {last}",
     "and_others": "{names} and {n} others",
-    "interval": "{level} interval {low} to {high}",
+    "interval": "{level} CI {low} to {high}",
     "rows": "{n} rows",
     "levels": "{n} levels",
+    "higher": "higher",
+    "lower": "lower",
+    "change": "{size} {direction}",
+    "labelled": "{name}: {label}",
     # ---- titles
     "title": "Mixed-model report: {y}",
     "contents": "Contents",
@@ -34,7 +40,7 @@ SENTENCES: Mapping[str, str] = {
     "term": "Term",
     "estimate": "Estimate",
     "std_error": "Std. error",
-    "interval_head": "{level} interval",
+    "interval_head": "{level} CI",
     "model_fit": "Model",
     "models_compared": "Models compared",
     "observations": "Rows",
@@ -48,7 +54,7 @@ SENTENCES: Mapping[str, str] = {
     "sd_label": "SD {effect} | {group}",
     "cor_label": "Cor {first}, {second} | {group}",
     "note_tests": "Degrees of freedom and p-values: {method}.",
-    "note_interval": "In brackets: {level} intervals.",
+    "note_interval": "In brackets: {level} confidence intervals.",
     "note_std_error": "In parentheses: standard errors.",
     "note_p_value": "In parentheses: p-values.",
     "note_uncertified": "The fit{which} is not certified as converged; its numbers must not be relied on.",
@@ -63,6 +69,7 @@ SENTENCES: Mapping[str, str] = {
     "ddf_normal": "the normal distribution",
     "ddf_containment": "the containment method",
     "ddf_between-within": "the between-within method",
+    "ddf_robust": "{kind} cluster-robust standard errors by {cluster}, with their degrees of freedom",
     "variable": "Variable",
     "kind": "Kind",
     "values": "Values",
@@ -71,7 +78,7 @@ SENTENCES: Mapping[str, str] = {
     "kind_logical": "yes or no",
     "kind_date": "date",
     "table_variables": "Variables of the model, in the rows used",
-    "table_fixed": "Fixed effects: estimates, {level} intervals and t tests",
+    "table_fixed": "Fixed effects: estimates, {level} confidence intervals (CI) and t tests",
     "table_anova": "Terms of the fixed part: F tests (type III)",
     "table_variance": "Variance components",
     "table_checks": "Checks",
@@ -93,28 +100,31 @@ SENTENCES: Mapping[str, str] = {
     # ---- at a glance
     "glance": "This report describes a linear mixed model for {y}, fitted to {rows} in {groups}.",
     "glance_group": "{levels} of {group}",
-    "glance_terms": "Of the terms of the fixed part, {names} can be told from zero at the 5% level.",
-    "glance_terms_all": "Every term of the fixed part ({names}) can be told from zero at the 5% level.",
-    "glance_terms_none": "No term of the fixed part ({names}) can be told from zero at the 5% level.",
-    "glance_shares": (
-        "The fixed effects account for {marginal} of the variance, fixed and random effects together "
-        "for {conditional}."
+    "glance_terms": "At the 5% level, the tests detect effects of {names}, but none of {others}.",
+    "glance_terms_all": "At the 5% level, the tests detect effects of {names}.",
+    "glance_terms_none": "At the 5% level, the tests detect no effect of {names}.",
+    "glance_estimates": "Estimates with {level} confidence intervals: {estimates}.",
+    "glance_estimate": "{name} {estimate} ({low} to {high})",
+    "glance_interaction": (
+        "Because of the interaction {names}, effects of the variables in it depend on one another and "
+        "are not to be read singly."
     ),
-    "glance_certified": "The optimum is certified.",
+    "glance_shares": (
+        "The fixed effects account for {marginal} of the variance, fixed and random effects together for "
+        "{conditional}."
+    ),
+    "glance_random_share": "The random effects account for {conditional} of the variance.",
+    "glance_certified": "Convergence is certified.",
     "glance_uncertified": (
-        "The optimum is NOT certified: the numbers below must not be relied on until it is."
+        "Convergence is NOT certified: the numbers below must not be relied on until it is."
     ),
     "glance_singular": "The fit is singular, which is explained below.",
-    "glance_checks_fine": "All {n} checks of the assumptions are fine.",
-    "glance_checks": (
-        "The assumptions in {n} checks: {fine} fine, {look} worth a look, {violated} violated."
-    ),
     # ---- data
     "data_rows": (
         "The analysis uses {rows}. The response {y} has mean {mean} and standard deviation {sd}, and "
         "runs from {low} to {high}."
     ),
-    "data_all": "No row was left out.",
+    "data_all": "No rows were left out.",
     "data_dropped": (
         "Of the {given} rows given, {dropped} were left out because values are missing in {columns}."
     ),
@@ -136,8 +146,8 @@ SENTENCES: Mapping[str, str] = {
         "{outer} and {inner} are partly crossed: {n} of {all} combinations of their levels occur."
     ),
     "data_weights": (
-        "Rows have prior weights from {low} to {high}; the residual variance of a row is σ² divided "
-        "by its weight."
+        "Rows have prior weights from {low} to {high}; the residual variance of a row is σ² divided by "
+        "its weight."
     ),
     "data_offset": "An offset, a known part of the mean, enters with the coefficient 1.",
     "values_number": "mean {mean}, SD {sd}, {low} to {high}",
@@ -151,145 +161,175 @@ SENTENCES: Mapping[str, str] = {
         "The linear mixed model {formula} was fitted by maximum likelihood (ML) with mixwell {version}."
     ),
     "model_why_reml": (
-        "REML allows for the fixed effects that are estimated and so does not make the variances too "
-        "small; to compare models with different fixed parts, maximum likelihood is needed."
+        "REML allows for the degrees of freedom that the fixed effects take up; maximum likelihood does "
+        "not, and tends to underestimate variances. To compare models that differ in their fixed part, "
+        "maximum likelihood is needed."
     ),
     "model_why_ml": (
-        "Maximum likelihood allows models with different fixed parts to be compared, but makes the "
-        "variances somewhat too small where groups are few; REML does not."
+        "Maximum likelihood allows models that differ in their fixed part to be compared, but tends to "
+        "underestimate variances, the more so the fewer the groups; REML corrects for this."
     ),
     "model_fixed": "Its fixed part has the terms {names}.",
     "model_fixed_one": "Its fixed part has the term {names}.",
     "model_fixed_intercept": "Its fixed part is the intercept alone, the overall mean.",
     "model_fixed_none": "It has no fixed effects.",
     "model_random_intercept": (
-        "{label}: each level of {group} has a mean of its own, since rows of the same level resemble "
-        "one another; taking them as independent would make standard errors wrong."
+        "{label}: each level of {group} has a mean of its own, since rows of the same level resemble one "
+        "another; taking them as independent would make standard errors wrong."
+    ),
+    "model_random_both_one": (
+        "{label}: each level of {group} has a mean of its own and an effect of {effects} of its own; the "
+        "two may be correlated."
     ),
     "model_random_both": (
-        "{label}: each level of {group} has a mean of its own and effects of {effects} of its own; "
-        "the two may be correlated."
+        "{label}: each level of {group} has a mean of its own and effects of {effects} of its own; all "
+        "of these may be correlated."
     ),
+    "model_random_slopes_one": "{label}: the effect of {effects} differs between the levels of {group}.",
     "model_random_slopes": "{label}: the effects of {effects} differ between the levels of {group}.",
     "model_independent": (
-        "The random effects of {group} stand in several terms and are taken as uncorrelated between them."
+        "The random effects of {group} stand in several terms and are taken as uncorrelated between these."
     ),
     "model_reference": "Factors are compared with a reference level: {pairs}.",
-    "model_reference_pair": "{factor} with {level}",
+    "model_reference_pair": "{level} for {factor}",
     "model_coding": (
-        "The factor {factor} is coded by {kind} contrasts, so that its coefficients are not "
-        "differences from a reference level."
+        "The factor {factor} is coded by {kind} contrasts, so that its coefficients are not differences "
+        "from a reference level."
     ),
     "model_coding_matrix": (
-        "The factor {factor} is coded by a contrast matrix of its own, so that its coefficients are "
-        "not differences from a reference level."
+        "The factor {factor} is coded by a contrast matrix of its own, so that its coefficients are not "
+        "differences from a reference level."
     ),
     "model_log": (
-        "The response enters as {y}. Differences on this scale are ratios of the response, as which "
-        "the effects are also told."
+        "The response enters as {y}. Differences on this scale are ratios of the response, and effects "
+        "are told as such."
     ),
     "model_transform": "The response enters as {y}; all effects are on this scale.",
     "model_aliased": (
-        "The columns {names} are combinations of others and were dropped; what they would have "
-        "measured is not identified."
-    ),
-    "model_aliased_one": (
-        "The column {names} is a combination of others and was dropped; what it would have measured "
+        "The columns {names} are combinations of others and were dropped; what they would have measured "
         "is not identified."
     ),
-    "model_tests": (
-        "Tests and intervals of the fixed effects use t distributions with degrees of freedom by "
-        "Satterthwaite's method."
+    "model_aliased_one": (
+        "The column {names} is a combination of others and was dropped; what it would have measured is "
+        "not identified."
     ),
-    "model_profile": "Intervals of the variance parameters are those of the profile likelihood (ML).",
-    "model_equation": "As an equation, with rows i and the estimated variances:",
-    "model_estimated": "The estimated mean over all groups:",
+    "model_tests": (
+        "Tests and {level} confidence intervals (CI) of the fixed effects use t and F distributions with "
+        "degrees of freedom by Satterthwaite's method."
+    ),
+    "model_profile": (
+        "{level} confidence intervals of standard deviations and correlations are those of the profile "
+        "likelihood (ML); they need not be symmetric about the estimates."
+    ),
+    "model_equation": "As an equation, for row i, with the estimated variances:",
+    "model_estimated": "The estimated mean in the population:",
     # ---- fixed effects
-    "where": " (where {conditions})",
+    "where": " when {conditions}",
     "at_level": "{factor} is {level}",
     "at_zero": "{variable} is 0",
-    "open": "; the interval includes 0, so that the data leave its sign open",
-    "open_ratio": "; the interval includes 1, so that the data leave its direction open",
+    "open": "; the data leave its direction open",
     "stats": "{interval}, {p}",
-    "fixed_intercept": "{name}: the mean of {y}{where} is {estimate} ({stats}).",
-    "fixed_intercept_coded": (
-        "{name}: with the coding chosen, the constant of the model is {estimate} ({stats})."
+    "fixed_reading": "In words, each effect with the other variables held fixed:",
+    "fixed_mean": "{name}: when {conditions}, the mean of {y} is {estimate} ({interval}).",
+    "fixed_mean_overall": "{name}: the mean of {y} is {estimate} ({interval}).",
+    "fixed_constant": (
+        "{name}: the constant of the model is {estimate} ({interval}); with the coding chosen it is not "
+        "the mean at one value of the predictors."
     ),
     "fixed_slope": (
-        "{name}: for each unit of {variable} more, {y} changes by {estimate}{where} ({stats}){open}."
+        "{name}: per additional unit of {variable}, the mean of {y} changes by {estimate}{where} "
+        "({stats}){open}."
     ),
     "fixed_slope_log": (
-        "{name}: for each unit of {variable} more, the response is multiplied by {ratio} "
-        "({interval}, {p}), a change of {change}{where}{open}."
+        "{name}: per additional unit of {variable}, {y} is multiplied by {ratio}{where}, {change} "
+        "({stats}){open}."
     ),
     "fixed_level": (
-        "{name}: {y} for {factor} = {level} differs from that for {base} by {estimate}{where} "
+        "{name}: the mean of {y} for {factor} = {level} is {size} {direction} than for {base}{where} "
         "({stats}){open}."
     ),
     "fixed_level_log": (
-        "{name}: the response for {factor} = {level} is {ratio} times that for {base} ({interval}, "
-        "{p}), a change of {change}{where}{open}."
+        "{name}: {y} for {factor} = {level} is {ratio} times that for {base}{where}, {change} "
+        "({stats}){open}."
     ),
-    "fixed_mean": "{name}: the mean of {y} for {factor} = {level}{where} is {estimate} ({stats}).",
     "fixed_deviation": (
-        "{name}: {y} for {factor} = {level} differs from the mean of the levels of {factor} by "
-        "{estimate}{where} ({stats}){open}."
+        "{name}: the mean of {y} for {factor} = {level} is {size} {direction} than the average over the "
+        "levels of {factor}{where} ({stats}){open}."
     ),
     "fixed_levels_pair": (
-        "{name}: the difference between {level} and {base} of {factor} is changed by {estimate} for "
-        "{factor2} = {level2} compared with {base2}{where} ({stats}){open}."
+        "{name}: the difference between {level} and {base} of {factor} changes by {estimate} from "
+        "{factor2} = {base2} to {level2}{where} ({stats}){open}."
     ),
     "fixed_slope_pair": (
         "{name}: the slope of {variable} for {factor} = {level} differs from that for {base} by "
         "{estimate}{where} ({stats}){open}."
     ),
     "fixed_slope_in": (
-        "{name}: for each unit of {variable} more, {y} changes by {estimate} for {factor} = "
-        "{level}{where} ({stats}){open}."
+        "{name}: for {factor} = {level}, the mean of {y} changes by {estimate} per additional unit of "
+        "{variable}{where} ({stats}){open}."
     ),
     "fixed_slopes_pair": (
-        "{name}: for each unit of {variable2} more, the slope of {variable} changes by "
+        "{name}: per additional unit of {variable2}, the slope of {variable} changes by "
         "{estimate}{where} ({stats}){open}."
     ),
-    "fixed_basis": (
-        "{name} is {estimate} ({stats}); one of several columns of {variable}, it has no meaning by "
-        "itself: see the test of the whole term and the picture."
+    "fixed_curve": (
+        "{names}: together these coefficients describe how {y} runs along {variable}; one by one they "
+        "have no plain meaning: see the test of the whole and the figure."
+    ),
+    "fixed_curve_one": (
+        "{name} describes part of a curve along {variable} and has no plain meaning by itself: see the "
+        "figure."
+    ),
+    "fixed_part": (
+        "{name}, part of the interaction of {variables} that is best read from marginal means, is "
+        "{estimate} ({stats}){open}."
     ),
     "fixed_other": "{name} is {estimate} ({stats}){open}.",
     "fixed_untested": "{name} is {estimate}; its standard error is not defined.",
     "fixed_many": (
-        "With {n} coefficients, they are not told one by one; the table of terms and the pictures "
-        "say what matters."
+        "With {n} coefficients, they are not told one by one; the tests of the terms and the figures say "
+        "what matters."
     ),
-    "fixed_absent": "There are no fixed effects to tell of.",
-    "anova_clear": "Taking each term as a whole, the tests tell {names} from zero at the 5% level.",
-    "anova_unclear": "They do not tell {names} from zero; that is no evidence that there is no effect.",
+    "fixed_absent": "The model has no fixed effects.",
+    "anova_clear": "Tested as whole terms, effects are detected at the 5% level for {names}.",
+    "anova_unclear": "For {names} none is detected, which is no evidence that there is none.",
     "anova_unclear_all": (
-        "Taking each term as a whole, no test tells {names} from zero at the 5% level; that is no "
-        "evidence that there is no effect."
+        "Tested as whole terms, no effect is detected at the 5% level for {names}; this is no evidence "
+        "that there is none."
     ),
     "anova_term": "{term} (F({num_df}, {den_df}) = {f}, {p})",
-    "anova_contained": (
-        "The tests of terms that are part of an interaction compare means over the levels of the "
-        "other factors; with a strong interaction they say little."
+    "anova_means": (
+        "Without an intercept the coefficients of {terms} are means; the test asks whether all of them "
+        "are 0, not whether they differ."
+    ),
+    "anova_at_zero": (
+        "The tests of {terms} hold where {conditions}, as part of an interaction with a numeric variable."
+    ),
+    "anova_averaged": (
+        "A term that interacts with a factor is tested on average over the levels of that factor; where "
+        "the interaction is strong, such a test says little."
     ),
     "r2": (
         "The fixed effects account for {marginal} of the variance (marginal R²), fixed and random "
         "effects together for {conditional} (conditional R²)."
     ),
+    "r2_random": (
+        "There is no predictor; the random effects account for {conditional} of the variance "
+        "(conditional R²)."
+    ),
     # ---- variance components
     "sd_interval": " ({interval})",
     "var_intercept": (
-        "The means of the levels of {group}{where} have a standard deviation of {sd}{interval}: "
-        "about 95% of them lie within {half} of the population's."
+        "The means of the levels of {group}{where} have a standard deviation of {sd}{interval}: about "
+        "95% of them lie within {half} of what the rest of the model gives."
     ),
     "var_slope": (
         "The effect of {effect} has a standard deviation of {sd}{interval} between the levels of "
-        "{group}: around {mean} in the population, about 95% of the levels have effects between "
-        "{low} and {high}."
+        "{group}: around an average of {mean}{where}, about 95% of the levels have effects between {low} "
+        "and {high}."
     ),
     "var_slope_signs": (
-        "This range includes 0: for some levels the effect goes one way, for some the other."
+        "This range includes 0: by the model the effect is positive for some levels and negative for others."
     ),
     "var_slope_centred": (
         "The effect of {effect}, which has no fixed counterpart, has a standard deviation of "
@@ -298,66 +338,70 @@ SENTENCES: Mapping[str, str] = {
     "var_effect_zero": (
         "The standard deviation of {effect} between the levels of {group} is estimated as zero{interval}."
     ),
-    "var_residual": "Within groups, rows scatter with a standard deviation of {sd}{interval}.",
+    "var_residual": (
+        "Given all these effects, rows scatter with a residual standard deviation of {sd}{interval}."
+    ),
     "var_residual_weights": (
-        "Within groups, a row of weight 1 scatters with a standard deviation of {sd}{interval}."
+        "Given all these effects, a row of weight 1 scatters with a residual standard deviation of "
+        "{sd}{interval}."
     ),
     "var_excludes": (
-        "The interval of the standard deviation of {effect} between the levels of {group} reaches 0: "
-        "the data do not rule out that it does not vary."
+        "The interval of the standard deviation of {effect} between the levels of {group} reaches 0: the "
+        "data do not rule out that the levels do not differ in it."
     ),
     "cor_none": (
-        "The correlation of {first} and {second} between the levels of {group} is not defined, since "
-        "one of them does not vary."
+        "The correlation of {first} and {second} between the levels of {group} is not defined, since one "
+        "of them does not vary."
     ),
-    "cor_weak": "{first} and {second} are hardly correlated between the levels of {group}: {r}{interval}.",
-    "cor_positive": (
-        "{first} and {second} are positively correlated between the levels of {group}, "
-        "{r}{interval}: levels where the first is higher tend to have a higher value of the second."
+    "cor": (
+        "The correlation of {first} and {second} between the levels of {group} is estimated as {r}{interval}."
     ),
-    "cor_negative": (
-        "{first} and {second} are negatively correlated between the levels of {group}, "
-        "{r}{interval}: levels where the first is higher tend to have a lower value of the second."
-    ),
+    "cor_weak": "The two are hardly related.",
+    "cor_positive": "Levels where the first is higher tend to have a higher value of the second.",
+    "cor_negative": "Levels where the first is higher tend to have a lower value of the second.",
     "cor_perfect": (
         "{first} and {second} are perfectly correlated between the levels of {group} ({r}): one is a "
         "linear function of the other, and the fit is singular."
     ),
-    "cor_open": "The interval includes 0, so that the data leave the sign of this correlation open.",
+    "cor_open": "The interval includes 0: the data leave the sign of this correlation open.",
     "cor_fan_out": "From {effect} = 0 on, the lines of the levels fan out.",
     "cor_fan_in": "From {effect} = 0 on, the lines of the levels draw closer to one another at first.",
     "cor_zero_point": (
-        "A correlation with an intercept depends on where {effect} has its zero; centring it changes "
-        "the correlation but not the model."
+        "A correlation with an intercept depends on where {effect} has its zero; centring it changes the "
+        "correlation but not the model."
     ),
     "cor_many": "{group} has {n} correlations, which are in the table.",
     "icc_one": (
-        "The intraclass correlation is {icc}: the correlation of two rows of the same level of "
+        "The intraclass correlation (ICC) is {icc}: the correlation of two rows of the same level of "
         "{group}, given the fixed effects, and the share of {group} in the variance that they leave."
     ),
     "icc_slopes": (
-        "On average over the rows, random effects make up {icc} of the variance that the fixed "
-        "effects leave (intraclass correlation); with random slopes the correlation of two rows "
-        "depends on where they lie."
+        "On average over the rows, the random effects make up {share} of the variance that the fixed "
+        "effects leave (ICC {icc}); with random slopes the correlation of two rows depends on where they "
+        "lie."
     ),
     "icc_several": (
-        "Of the variance that the fixed effects leave, random effects make up {icc} (intraclass "
-        "correlation): {parts}."
+        "Of the variance that the fixed effects leave, the random effects make up {share} (ICC {icc}): "
+        "{parts}."
     ),
     "icc_part": "{group} {share}",
     "icc_zero": (
-        "The intraclass correlation is 0: given the fixed effects, rows of the same group are no "
-        "more alike than others."
+        "The intraclass correlation is 0: given the fixed effects, rows of the same group are estimated "
+        "to be no more alike than others."
     ),
     # ---- convergence
+    "evaluation": "1 evaluation",
+    "evaluations": "{n} evaluations",
     "conv_certified": (
-        "The {criterion} is {value} after {n} evaluations. The optimum is certified: by exact "
-        "derivatives no step can lower the criterion by more than about {gap}."
+        "The {criterion} is {value} after {evaluations}. The optimum is certified: by exact derivatives "
+        "it is a minimum, and no step from there can lower the criterion by more than about {gap}."
     ),
+    "start": "1 other start",
+    "starts": "{n} other starts",
+    "conv_starts": "Searches from {starts} found no lower criterion.",
     "conv_failed": (
-        "The {criterion} is {value} after {n} evaluations, and the certificate of the optimum "
-        "failed: {reason}, and the criterion may be {gap} too high. The estimates must not be relied "
-        "on."
+        "The {criterion} is {value} after {evaluations}, and the certificate of the optimum failed: "
+        "{reason}, and the criterion may be {gap} too high. The estimates must not be relied on."
     ),
     "conv_gradient": "the gradient is not zero",
     "conv_boundary": "a step away from a singular covariance matrix would lower the criterion",
@@ -383,22 +427,24 @@ SENTENCES: Mapping[str, str] = {
     "sing_rank": "the covariance matrix of {label} has rank {rank} of {k}",
     "sing_drop": "The model without that effect has the same criterion.",
     "sing_simplify": (
-        "The random part has more effects than the data can tell apart; fewer of them, or "
-        "independent ones (||), may serve as well."
+        "The random part has more effects than the data can tell apart; fewer of them, or independent "
+        "ones (||), may serve as well."
     ),
     "the_intercept": "the intercept",
     # ---- checks
     "checks_none": "The assumptions were not checked.",
-    "checks_fine": "All {n} checks are fine: {names}.",
-    "checks_count": "Of {n} checks: {fine} fine, {look} worth a look, {violated} violated.",
+    "checks_fine": "All {n} checks of the assumptions are fine.",
+    "checks_count": (
+        "Checks of the assumptions: {n} made, {fine} fine, {look} worth a look, {violated} violated."
+    ),
     "check_look": "{assumption}: worth a look ({test}, {evidence}).",
     "check_violated": "{assumption}: violated ({test}, {evidence}).",
-    "check_remedy": "What can be done: {remedy}.",
+    "check_remedy": "What can be done: {remedy}",
     "check_gap": "criterion within {gap} of its minimum",
     "checks_skipped": "Not possible or not asked for in this model: {names}.",
     "checks_caveat": (
-        "With few rows such tests overlook much, with many they flag what does not matter; the "
-        "pictures say how large a deviation is."
+        "With few rows such tests overlook much, with many they flag what does not matter; the figures "
+        "show how large a deviation is."
     ),
     # ---- limits
     "limit_uncertified": "The optimum is not certified; nothing here should be reported before it is.",
@@ -406,8 +452,8 @@ SENTENCES: Mapping[str, str] = {
         "The fit is singular; intervals and tests treat the variances at zero as known to be zero."
     ),
     "limit_few": (
-        "{group} has only {n} levels: its variance is poorly determined, and tests of effects "
-        "between its levels rest on few degrees of freedom."
+        "{group} has only {n} levels: its variance is poorly determined, and tests of effects between "
+        "its levels rest on few degrees of freedom."
     ),
     "limit_missing": (
         "Rows with missing values were left out, which biases the results unless values are missing "
@@ -415,18 +461,20 @@ SENTENCES: Mapping[str, str] = {
     ),
     "limit_aliased": "Effects of dropped columns cannot be told from those of the columns kept.",
     "limit_extrapolated": (
-        "The intercept is the mean where {conditions}, which is outside the data; by itself it "
-        "describes nothing observed."
+        "The intercept is the mean where {conditions}, which is outside the data; by itself it describes "
+        "nothing observed."
     ),
     "limit_log": "Means carried back from the log scale are geometric means, not arithmetic ones.",
-    "limit_violated": "Intervals and p-values rest on assumptions of which these are violated: {names}.",
+    "limit_violated": (
+        "Intervals and p-values rest on assumptions; these checks of them came out as violated: {names}."
+    ),
     "limit_approximate": (
-        "Degrees of freedom by Satterthwaite's method are an approximation, which is least sure with "
-        "few groups."
+        "Degrees of freedom by Satterthwaite's method are an approximation, which is least sure with few "
+        "groups."
     ),
     "limit_ml": (
-        "Under maximum likelihood variances are too small by some part, and intervals of the fixed "
-        "effects with them."
+        "Under maximum likelihood variances tend to be underestimated, and intervals of the fixed "
+        "effects to be too narrow."
     ),
     "limit_many": (
         "{n} coefficients are tested without adjustment; some small p-values are to be expected by chance."
@@ -440,16 +488,15 @@ SENTENCES: Mapping[str, str] = {
     "code_weights": "prior weights, one per row",
     "code_offset": "offset, one per row",
     # ---- figures
-    "figures": "Figures",
     "fig_alt": "{caption} Horizontal axis: {x}; vertical axis: {y}.",
     "fig_names": "names",
-    "fig_data": "The data: {y}, box by box.",
+    "fig_data": "The data: boxes and points of {y}.",
     "fig_spaghetti": "The data: {y} along {x}, a line per level of {group}.",
     "fig_trajectories": (
         "Observed points along {x}, with the population's line, its band, and the lines of levels of {group}."
     ),
-    "fig_effects": "Marginal means of {y} with {level} intervals.",
-    "fig_coefficients": "Fixed effects with {level} intervals.",
+    "fig_effects": "Marginal means of {y} with {level} confidence intervals.",
+    "fig_coefficients": "Fixed effects with {level} confidence intervals.",
     "fig_variance": "What the variance of {y} is made of.",
     "fig_random_effects": "Random effects of {group}, sorted, with {level} intervals.",
     "fig_intercept_slope": "Random effects of {group} against each other, with the estimated ellipse.",

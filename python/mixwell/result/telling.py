@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from docx.document import Document as WordDocument
 
     from mixwell.diagnostics.robust import RobustKind
-    from mixwell.report import document, tables
+    from mixwell.report import document, formats, tables
     from mixwell.report.words import Lang
 else:
     document = lazy_module("mixwell.report.document")
@@ -50,14 +50,16 @@ class Telling(Inference):
 
     def table(
         self,
-        fmt: tables.TableFormat = "text",
+        fmt: formats.TableFormat = "text",
         *,
         level: float = 0.95,
         stars: bool = False,
         ddf: Ddf = "satterthwaite",
+        robust: RobustKind | None = None,
+        cluster: str | ArrayLike | None = None,
         lang: Lang = "en",
         path: str | Path | None = None,
-    ) -> tables.RenderedTable | WordDocument:
+    ) -> formats.RenderedTable | WordDocument:
         """A table of the results to hand on; :func:`mixwell.table` sets several models side by side.
 
         Parameters
@@ -68,6 +70,8 @@ class Telling(Inference):
             Of the intervals, see :meth:`test`.
         stars
             Mark small p-values.
+        robust, cluster
+            Cluster-robust standard errors and their degrees of freedom instead, see :meth:`vcov_robust`.
         lang
             ``"en"`` or ``"zh"``.
         path
@@ -78,7 +82,18 @@ class Telling(Inference):
         str or docx.document.Document
             The text, which notebooks show as HTML; for ``"docx"`` the document.
         """
-        return tables.table(self, fmt, level=level, stars=stars, ddf=ddf, lang=lang, path=path)
+        return tables.model_table(
+            self.design,
+            self.fit,
+            fmt,
+            level=level,
+            stars=stars,
+            ddf=ddf,
+            robust=robust,
+            cluster=cluster,
+            lang=lang,
+            path=path,
+        )
 
     def report(
         self,
