@@ -25,7 +25,7 @@ high_kr <- function(m) {
   list(estimate = sum(l * fixef(m)), std_error = sqrt(sum(l * (vcovAdj(m) %*% l))), df = k$ddf, p_value = k$p.value)
 }
 means <- quiet(emmeans(reduced, "Treatment"))
-pairs <- as.data.frame(summary(contrast(means, "trt.vs.ctrl"), infer = c(TRUE, TRUE)))
+set.seed(1); pairs <- as.data.frame(summary(contrast(means, "trt.vs.ctrl", adjust = "mvt"), infer = c(TRUE, TRUE)))
 r <- residuals(reduced); X <- model.matrix(reduced)
 auxiliary <- summary(lm(r^2 ~ X[, -1]))$r.squared * length(r)
 enough <- d$Litter %in% names(which(table(d$Litter) >= 3))
