@@ -121,7 +121,7 @@ class Worker:
         scale = "reml" if case.reml else "ml"
         if peer == "R":
             script = str(ROOT / "peers" / "R.R")
-            asked = [case.formula, scale, case.operation, case.about, str(case.draws_of(peer))]
+            asked = [case.model.formula, scale, case.operation, case.about, str(case.draws_of(peer))]
             command = ["Rscript", script, str(directory), *asked]
         else:
             python = [sys.executable, "-W", "ignore", "-m", "benchmarks.worker"]
@@ -208,9 +208,9 @@ def new_process(peer: str, case: Case, directory: Path, limit: float) -> tuple[f
         Where there is no script, or it fails or does not end.
     """
     suffix = "R" if peer == "R" else "py"
-    script = ROOT / "scripts" / f"{case.data}_{peer}.{suffix}"
+    script = ROOT / "scripts" / f"{case.model.data}_{peer}.{suffix}"
     if not script.exists():
-        raise PeerError(f"no script for {case.data}")
+        raise PeerError(f"no script for {case.model.data}")
     program = "Rscript" if peer == "R" else sys.executable
     start = time.perf_counter()
     try:

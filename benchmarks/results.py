@@ -200,7 +200,7 @@ class Run:
         cases = [
             {
                 "name": found.case.name,
-                "formula": found.case.formula,
+                "formula": found.case.model.formula,
                 "operation": found.case.operation,
                 "repeats": found.case.repeats,
                 "limit": found.case.limit,

@@ -160,13 +160,13 @@ def best_ml(case: Case, results: Iterable[Result], directory: Path) -> float | N
 
 def n_levels(frame: pd.DataFrame, case: Case) -> int:
     """Levels of all grouping factors together."""
-    return sum(frame.groupby(factor.split(":"), observed=True).ngroups for _, factor in case.random)
+    return sum(frame.groupby(factor.split(":"), observed=True).ngroups for _, factor in case.model.random)
 
 
 def measure(case: Case, peers: Iterable[str], versions: dict[str, str]) -> CaseResult:
     """Measure one case for all peers; ``versions`` collects what the workers report."""
-    say(f"{case.name}: {case.operation} of {case.formula}")
-    frame: pd.DataFrame = FRAMES[case.data]()
+    say(f"{case.name}: {case.operation} of {case.model.formula}")
+    frame: pd.DataFrame = FRAMES[case.model.data]()
     size = float(frame.memory_usage(index=False, deep=True).sum()) / 1e6
     results = [Result(peer, peer, case.draws_of(peer), reml=case.reml) for peer in peers]
     found = CaseResult(case, len(frame), n_levels(frame, case), size, results)

@@ -21,7 +21,7 @@ PACKAGES = ("gpboost",)
 
 
 def refuse(case: Case) -> str | None:
-    if any(columns != "1" for columns, _ in case.random):
+    if any(columns != "1" for columns, _ in case.model.random):
         return "no correlated slopes"
     return None
 
@@ -29,7 +29,7 @@ def refuse(case: Case) -> str | None:
 def fixed_columns(frame: pd.DataFrame, case: Case) -> NDArray[np.float64]:
     """Intercept, numeric columns as they are, treatment contrasts of categorical ones."""
     columns = [np.ones(len(frame))]
-    for name in case.fixed.split(" + "):
+    for name in case.model.fixed.split(" + "):
         if name == "1":
             continue
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
@@ -52,13 +52,13 @@ def codes_of(frame: pd.DataFrame, factor: str) -> NDArray[np.int64]:
 
 
 def groups(frame: pd.DataFrame, case: Case) -> NDArray[np.int64]:
-    return np.column_stack([codes_of(frame, factor) for _, factor in case.random])
+    return np.column_stack([codes_of(frame, factor) for _, factor in case.model.random])
 
 
 def fit(frame: pd.DataFrame, case: Case) -> Callable[[], gpb.GPModel]:
     def call() -> gpb.GPModel:
         model = gpb.GPModel(group_data=groups(frame, case), likelihood="gaussian")
-        model.fit(y=frame[case.response].to_numpy(np.float64), X=fixed_columns(frame, case))
+        model.fit(y=frame[case.model.response].to_numpy(np.float64), X=fixed_columns(frame, case))
         return model
 
     return call
@@ -67,7 +67,7 @@ def fit(frame: pd.DataFrame, case: Case) -> Callable[[], gpb.GPModel]:
 def reached(fitted: gpb.GPModel, frame: pd.DataFrame, case: Case) -> Reached:
     residual, *variances = np.asarray(fitted.get_cov_pars(), dtype=np.float64).ravel()
     exact = ml_criterion(
-        frame[case.response].to_numpy(np.float64),
+        frame[case.model.response].to_numpy(np.float64),
         fixed_columns(frame, case),
         [np.unique(codes, return_inverse=True)[1] for codes in groups(frame, case).T],
         [float(variance / residual) for variance in variances],

@@ -25,7 +25,7 @@ def refuse(case: Case) -> str | None:
 
 
 def fit(frame: pd.DataFrame, case: Case) -> Callable[[], Any]:
-    return lambda: mixedlm.lmer(case.formula, frame, REML=case.reml)
+    return lambda: mixedlm.lmer(case.model.formula, frame, REML=case.reml)
 
 
 def reached(fitted: Any, frame: pd.DataFrame, case: Case) -> Reached:

@@ -20,7 +20,7 @@ def refuse(case: Case) -> str | None:
 
 
 def fit(frame: pd.DataFrame, case: Case) -> Callable[[], mw.LmerResult]:
-    return lambda: mw.lmer(case.formula, frame, reml=case.reml)
+    return lambda: mw.lmer(case.model.formula, frame, reml=case.reml)
 
 
 def reached(fitted: mw.LmerResult, frame: pd.DataFrame, case: Case) -> Reached:

@@ -34,21 +34,21 @@ LACKS = {
 def refuse(case: Case) -> str | None:
     if case.operation in LACKS:
         return LACKS[case.operation]
-    if len(case.random) == 1:
+    if len(case.model.random) == 1:
         return None
-    if any(columns != "1" for columns, _ in case.random):
+    if any(columns != "1" for columns, _ in case.model.random):
         return "no correlated slopes beside a second factor"
     return None
 
 
 def fit(frame: pd.DataFrame, case: Case) -> Callable[[], Any]:
-    fixed = f"{case.response} ~ {case.fixed}"
-    if len(case.random) == 1:
-        ((columns, factor),) = case.random
+    fixed = f"{case.model.response} ~ {case.model.fixed}"
+    if len(case.model.random) == 1:
+        ((columns, factor),) = case.model.random
         return lambda: smf.mixedlm(fixed, frame, groups=factor, re_formula=f"~{columns}").fit(reml=case.reml)
     if len(frame) > MOST_ROWS:
         raise MemoryError("crossed factors take n x n matrices")
-    components = {factor: f"0 + C({factor})" for _, factor in case.random}
+    components = {factor: f"0 + C({factor})" for _, factor in case.model.random}
     whole = [1] * len(frame)
     return lambda: smf.mixedlm(fixed, frame, groups=whole, re_formula="0", vc_formula=components).fit(
         reml=case.reml

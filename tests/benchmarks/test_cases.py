@@ -13,7 +13,9 @@ from benchmarks.run import n_levels
 from benchmarks.words import WORDS
 from mixwell.formula.parse import parse_formula
 
-SMALL = [case for case in CASES if not case.data.startswith("million") and case.data != "insteval"]
+SMALL = [
+    case for case in CASES if not case.model.data.startswith("million") and case.model.data != "insteval"
+]
 
 
 def test_names_are_unique() -> None:
@@ -23,8 +25,8 @@ def test_names_are_unique() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_case_names_what_exists(case) -> None:
     assert case.operation in OPERATIONS
-    assert case.data in FRAMES
-    parse_formula(case.formula)
+    assert case.model.data in FRAMES
+    parse_formula(case.model.formula)
     assert {target.peer for target in case.must_show if isinstance(target, Faster)} <= set(PEERS)
     assert set(case.draws) <= set(PEERS)
     for words in WORDS.values():
@@ -49,13 +51,13 @@ def test_operations_with_peers_compare_answers() -> None:
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_data_have_the_columns_of_the_formula(case) -> None:
-    frame = FRAMES[case.data]()
-    assert case.response in frame
-    assert n_levels(frame, case) > len(case.random)
+    frame = FRAMES[case.model.data]()
+    assert case.model.response in frame
+    assert n_levels(frame, case) > len(case.model.random)
     assert not frame.isna().to_numpy().any()
 
 
 def test_every_script_of_a_new_process_is_found() -> None:
-    data = {case.data for case in CASES if case.operation == PROCESS}
+    data = {case.model.data for case in CASES if case.operation == PROCESS}
     found = {path.stem.rsplit("_", 1)[0] for path in (ROOT / "scripts").iterdir()}
     assert data == found

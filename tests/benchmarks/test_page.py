@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
 import pytest
 
+from benchmarks import words
 from benchmarks.cases import CASES
 from benchmarks.page import BLOCK, CONTENT, PAGES, filled, table
 from benchmarks.results import CaseResult, Result, Run
@@ -60,6 +62,12 @@ def test_times_have_ratios_and_peers_without_a_time_no_column() -> None:
     assert head == "| case | mixwell | R | mixedlm |"
     assert "| 12.5 ms | pbkrtest > 60 s (> 4800x) | 500 ms (40x) |" in rows[1]
     assert len(lines("fits")) + len(lines("after")) - 4 == len(CASES)
+
+
+def test_numbers_in_words() -> None:
+    done = doctest.testmod(words)
+    assert done.attempted == 5
+    assert done.failed == 0
 
 
 def test_bars_in_cells_are_escaped() -> None:

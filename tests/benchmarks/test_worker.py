@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 import mixwell as mw
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, SLEEPSTUDY, Case
 from benchmarks.criterion import ml_criterion
 from benchmarks.frames import FRAMES
 from benchmarks.peers import After, Reached, mixwell
@@ -37,7 +38,7 @@ def test_a_worker_fits_runs_and_answers(directory: Path) -> None:
         assert worker.ask("fit", 60.0)["seconds"] > 0
         assert worker.ask("run", 60.0)["seconds"] > 0
         (ends,) = worker.ask("answers", 60.0)["answers"].values()
-    fit = mw.lmer(case_of("profile").formula, FRAMES["sleepstudy"]())
+    fit = mw.lmer(case_of("profile").model.formula, FRAMES["sleepstudy"]())
     assert ends == pytest.approx(fit.profile().conf_int(0.95).to_numpy().ravel().tolist(), rel=1e-6)
     assert worker.process.poll() is not None
 
@@ -116,7 +117,7 @@ class Scripted:
 
 
 def turns_of(log: list[str], repeats: int, limit: float, **seconds: tuple[float, ...]) -> list[Turn]:
-    case = Case("c", "d", "y", "1", (("1", "g"),), repeats=repeats, limit=limit)
+    case = Case("c", SLEEPSTUDY, repeats=repeats, limit=limit)
     return [Turn(Scripted(log, name, *took), case, Result(name)) for name, took in seconds.items()]
 
 
@@ -164,15 +165,15 @@ def test_a_worker_that_does_not_start_is_said(directory: Path) -> None:
 def test_answers_are_the_quantities_that_are_compared(name: str) -> None:
     case = case_of(name)
     operation = mixwell.AFTER[case.operation]
-    fitted = mixwell.fit(FRAMES[case.data](), case)()
+    fitted = mixwell.fit(FRAMES[case.model.data](), case)()
     answers = operation.answers(operation.run(fitted, case))
     assert set(answers) == set(case.definition.tolerances)
     assert all(np.isfinite(values).all() and len(values) for values in answers.values())
 
 
 def test_answers_of_a_bootstrap_are_of_sigma_and_the_fixed_effects() -> None:
-    case = Case(**{**{f: getattr(case_of("bootstrap"), f) for f in Case.__slots__}, "draws": {"mixwell": 20}})
-    fitted = mixwell.fit(FRAMES[case.data](), case)()
+    case = replace(case_of("bootstrap"), draws={"mixwell": 20})
+    fitted = mixwell.fit(FRAMES[case.model.data](), case)()
     operation = mixwell.AFTER["bootstrap"]
     drawn = operation.run(fitted, case)
     table = drawn.frame.set_index("term")["std_error"]
