@@ -14,6 +14,20 @@ FloatArray = NDArray[np.float64]
 Seed = int | np.random.Generator | None
 
 
+def generator(seed: Seed) -> np.random.Generator:
+    """The source of draws that a seed stands for.
+
+    Raises
+    ------
+    DataError
+        If ``seed`` is no whole number from 0 and no Generator.
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
+    if not (seed is None or whole or isinstance(seed, np.random.Generator)):
+        raise DataError(f"seed must be a whole number from 0, a numpy Generator, or None, not {seed!r}.")
+    return np.random.default_rng(seed)
+
+
 def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     """Draw responses with new random effects and new errors, at the estimates.
 
@@ -31,7 +45,7 @@ def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     """
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise DataError(f"n, the number of responses, must be a positive whole number, not {n!r}.")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     mean = quantities.linear_predictor(design, fit)
     error_sd = fit.sigma if design.weights is None else fit.sigma / np.sqrt(design.weights)
     effect_sd = [fit.sigma * t for t in quantities.relative_factors(design, fit)]

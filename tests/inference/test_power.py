@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy.stats import binomtest, nct, t
+from scipy.stats import binomtest, f, ncf, nct, t
 
 import mixwell as mw
 from mixwell.inference.groups import Groups
@@ -184,7 +185,129 @@ def test_what_is_asked_for_must_be_clear() -> None:
         mw.power(plan, {"legs": 1.0})
     with pytest.raises(mw.DataError, match="give a value for each by name"):
         mw.power(plan, 1.0, test="arm = 0, (Intercept) = 0")
-    with pytest.raises(mw.DataError, match="at least 2, not 1"):
+    with pytest.raises(mw.DataError, match="at least 2, or several; not 1"):
         mw.power(plan, {"arm": 1.0}, n=1)
     with pytest.raises(mw.DataError, match="'wald', 'lrt'"):
         mw.power(plan, {"arm": 1.0}, method="score")  # type: ignore[arg-type]
+
+
+GOOD = {"effect": {"arm": 1.0}, "n_sims": 20, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_sims": 0}, "n_sims, simulations per size, must be a positive whole number, not 0"),
+        ({"n_sims": 1.5}, "positive whole number, not 1.5"),
+        ({"n": []}, "or several; not none"),
+        ({"n": "ten"}, "or several; not 'ten'"),
+        ({"n": [4, 6.5]}, "or several; not 6.5"),
+        ({"alpha": 5}, "alpha must lie between 0 and 1, not 5"),
+        ({"alpha": "x"}, "alpha must lie between 0 and 1, not 'x'"),
+        ({"level": 95}, "level must lie between 0 and 1, not 95"),
+        ({"effect": {"arm": np.nan}}, "effect: nan is not a number"),
+        ({"effect": {"arm": "large"}}, "effect: 'large' is not a number"),
+        ({"effect": {"Arm": 1.0}}, "'Arm' is not a coefficient; did you mean 'arm'"),
+        ({"ddf": "kr"}, "There is no ddf='kr'; there are 'satterthwaite'"),
+        ({"seed": "a"}, "seed must be a whole number from 0"),
+        ({"seed": -1}, "seed must be a whole number from 0"),
+        ({"groups": "h"}, "groups='h' is not a grouping factor"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
+    plan = mw.planned("y ~ arm + (1 | g)", two_arms(6, 3), CHOSEN)
+    with pytest.raises(mw.DataError, match=message):
+        mw.power(plan, **{**GOOD, **arguments})
+
+
+def test_what_cannot_have_power() -> None:
+    with pytest.raises(mw.DataError, match=r"a result of lmer\(\) or a plan made by planned\(\), not a str"):
+        mw.power("y ~ arm + (1 | g)", {"arm": 1.0})  # type: ignore[arg-type]
+    by_ml = mw.planned("y ~ arm + (1 | g)", two_arms(6, 3), CHOSEN, reml=False)
+    with pytest.raises(mw.ModelError, match="Kenward-Roger needs a REML fit"):
+        mw.power(by_ml, {"arm": 1.0}, ddf="kenward-roger")
+    for values, message in (
+        ({"sigma": "a"}, "'sigma' is 'a'; it must be a number"),
+        ({"arm": np.nan}, "'arm' is nan; it must be a number"),
+    ):
+        with pytest.raises(mw.DataError, match=message):
+            mw.planned("y ~ arm + (1 | g)", two_arms(6, 3), {**CHOSEN, **values})
+    with pytest.raises(mw.DataError, match="a dict of values by name"):
+        mw.planned("y ~ arm + (1 | g)", two_arms(6, 3), 3.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 7, 13, 15])
+def test_smaller_trials_keep_their_arms(n: int) -> None:
+    """Arms alternate in the rows; however many groups are taken, the arms differ by one at most."""
+    plan = mw.planned("y ~ arm + (1 | g)", two_arms(10, 3), CHOSEN)
+    groups = Groups(plan.design, 0)
+    chosen = groups.spread(n)
+    in_arm = groups.design(chosen).x[::3, 1]
+    assert abs(2 * in_arm.sum() - n) <= 1
+    assert len(np.unique(chosen)) == min(n, 10)
+    assert mw.power(plan, {"arm": 1.0}, n, n_sims=10, seed=1)["n_failed"][0] == 0
+
+
+def test_groups_that_do_not_show_an_effect_are_refused() -> None:
+    """One group of twelve has the treatment, and it is not among four."""
+    data = two_arms(12, 3).assign(rare=lambda d: (d["g"] == "5") * 1.0)
+    plan = mw.planned(
+        "y ~ arm + rare + (1 | g)",
+        data.assign(rare=data["rare"] * (data["arm"] > 0)),
+        {**CHOSEN, "rare": 1.0},
+    )
+    for method in ("wald", "lrt"):
+        with pytest.raises(mw.DataError, match="with 6 rows the groups do not determine 'rare'"):
+            mw.power(plan, {"rare": 2.0}, n=2, method=method, n_sims=5)  # type: ignore[arg-type]
+
+
+def test_failed_simulations_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sometimes(design: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) % 5 == 0:
+            raise mw.ModelError("no")
+        return solve(design, **options)
+
+    calls: list[int] = []
+    plan = mw.planned("y ~ arm + (1 | g)", two_arms(6, 3), CHOSEN)
+    solve = mw.inference.power.solve
+    monkeypatch.setattr(mw.inference.power, "solve", sometimes)
+    with pytest.warns(mw.MixwellWarning, match="4 of 20 refits with 6 groups failed"):
+        table = mw.power(plan, **GOOD)
+    assert (table["n_sims"][0], table["n_failed"][0]) == (16, 4)
+
+
+def test_likelihood_ratios_in_threads_are_those_of_single_fits() -> None:
+    plan = mw.planned("y ~ arm + (1 | g)", two_arms(8, 3), CHOSEN)
+    table = mw.power(plan, {"arm": 1.5}, method="lrt", n_sims=60, seed=4, alpha=0.2)
+    seed = int(np.random.default_rng(4).integers(0, 2**63, size=1)[0])
+    assumed = replace(plan.fit, beta=np.array([2.0, 1.5]))
+    hits = 0
+    for y in mw.simulate.simulate(plan.design, assumed, 60, seed).T:
+        data = two_arms(8, 3).assign(y=y)
+        fits = [quiet(f"y ~ {part} + (1 | g)", data, reml=False) for part in ("1", "arm")]
+        hits += mw.anova(*fits)["p_value"].iloc[1] < 0.2
+    assert table["power"][0] == pytest.approx(hits / 60, abs=1e-12)
+    assert 0.2 < table["power"][0] < 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger"])
+def test_power_of_a_joint_test_is_that_of_the_f_test_of_group_means(ddf: Any) -> None:
+    """Three arms, balanced: noncentral F with 2 and groups - 3 degrees of freedom; 4 Monte Carlo errors.
+
+    The between variance is large, so that it is hardly ever estimated as zero.
+    """
+    groups, size = 15, 4
+    g = np.repeat(np.arange(groups), size)
+    data = pd.DataFrame({"g": g.astype(str), "arm": np.array(list("abc"))[g % 3]})
+    effects = {"arm[b]": 1.0, "arm[c]": 2.2}
+    plan = mw.planned(
+        "y ~ arm + (1 | g)", data, {"sd_(Intercept)|g": 1.2, "sigma": 1.0, "(Intercept)": 0.0, **effects}
+    )
+    table = mw.power(plan, effects, n_sims=2000, seed=3, ddf=ddf)
+    means = np.array([0.0, *effects.values()])
+    shift = groups / 3 * np.sum((means - means.mean()) ** 2) / (1.2**2 + 1.0 / size)
+    exact = ncf.sf(f.ppf(0.95, 2, groups - 3), 2, groups - 3, shift)
+    assert 0.5 < exact < 0.9
+    assert table["power"][0] == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 2000))

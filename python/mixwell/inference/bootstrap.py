@@ -25,7 +25,7 @@ from mixwell.fit.solve import solve
 from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
 from mixwell.inference.refits import Refitting, in_portions
-from mixwell.simulate import Seed, simulate
+from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]
@@ -283,7 +283,7 @@ def bootstrap(
     if statistic is None:
         statistic = Quantities(parameter_names(design, fit), parameter_values)
     names, estimate, measure = _measure(design, fit, statistic)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     factor = outermost(design, groups) if kind == "cases" or ci == "bca" else 0
 
     failure = np.full(len(names), np.inf)

@@ -18,7 +18,7 @@ from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
 from mixwell.inference.nesting import RandomNesting
-from mixwell.simulate import Seed
+from mixwell.simulate import Seed, generator
 
 FloatArray = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def null_draws(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     """
     mu, xi = _eigenvalues(design, fit)
     rank = len(fit.kept)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     values, counts = _merged(mu)
     squares = rng.chisquare(counts, (n, len(values)))
     rest = design.n_obs - rank - len(mu)

@@ -102,6 +102,9 @@ class Groups:
     def spread(self, n: int) -> NDArray[np.intp]:
         """Codes of ``n`` groups: all groups as often as they fit, the rest evenly spaced among them.
 
+        Spaced along the means of their predictors, so that those that differ between groups (the arm of a
+        trial) keep their shares.
+
         >>> from mixwell.design.build import build_design
         >>> data = {"y": [1.0, 2.0, 4.0, 3.0, 5.0, 7.0], "g": list("uvwxuv")}
         >>> groups = Groups(build_design("y ~ 1 + (1 | g)", data), 0)
@@ -109,5 +112,13 @@ class Groups:
         ([0, 2], [0, 1, 2, 3, 0, 2])
         """
         whole, rest = divmod(n, self.size)
-        extra = (np.arange(rest) * self.size) // rest if rest else np.zeros(0)
+        extra = np.sort(self._by_predictors()[(np.arange(rest) * self.size) // max(rest, 1)])
         return np.concatenate([np.tile(np.arange(self.size), whole), extra]).astype(np.intp)
+
+    def _by_predictors(self) -> NDArray[np.intp]:
+        """Codes ordered by the means of the columns of X, the first column first."""
+        means = np.array(
+            [np.bincount(self._factor.codes, x, self.size) / self._counts for x in self._design.x.T]
+        )
+        span = np.maximum(np.abs(means).max(axis=1, keepdims=True), 1e-300)
+        return np.lexsort(np.round(means / span, 9)[::-1]).astype(np.intp)

@@ -24,7 +24,7 @@ from mixwell.inference.exact import exact_p_value
 from mixwell.inference.information import covariance_of_estimates
 from mixwell.inference.nesting import RandomNesting, term_columns
 from mixwell.inference.refits import Refitting, in_portions
-from mixwell.simulate import Seed, simulate
+from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
 NullMethod = Literal["mixture", "bootstrap", "exact"]
@@ -212,7 +212,7 @@ def null_ratios(
 
 def _null_responses(small: Design, small_fit: Fit, seed: Seed) -> Callable[[int], FloatArray]:
     """A function that draws the next m responses of the small model, shape (n, m)."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     return lambda m: simulate(small, small_fit, m, rng)
 
 

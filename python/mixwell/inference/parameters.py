@@ -11,9 +11,10 @@ from scipy.special import ndtri
 
 from mixwell.data.output import NativeFrame, Origin, frame, noted_frame
 from mixwell.design.record import Design
-from mixwell.errors import DataError, MixwellError
+from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.inference.contrast import check_level
 
 FloatArray = NDArray[np.float64]
 
@@ -96,6 +97,5 @@ def interval_frame(
 
 def normal_quantile(level: float) -> float:
     """Of a two-sided interval."""
-    if not 0 < level < 1:
-        raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")
+    check_level(level)
     return float(ndtri(0.5 + level / 2))

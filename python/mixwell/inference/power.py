@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Literal
 
 import narwhals as nw
@@ -13,11 +15,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
-from mixwell.data.frame import open_frame
+from mixwell.data.frame import near, open_frame
 from mixwell.data.output import NativeFrame, frame
 from mixwell.design.build import build_design
 from mixwell.design.record import Design
-from mixwell.errors import DataError, MixwellError
+from mixwell.errors import DataError, MixwellError, MixwellWarning, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
@@ -27,12 +29,13 @@ from mixwell.formula.parse import parse_formula
 from mixwell.inference.chi_bar import chi_square_tail
 from mixwell.inference.compare import Fitted, origin_of
 from mixwell.inference.contrast import joint_test
+from mixwell.inference.degrees_of_freedom import METHODS as DDF_METHODS
 from mixwell.inference.degrees_of_freedom import Ddf, approximation
 from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.hypothesis import Hypothesis, read_hypothesis
 from mixwell.inference.parameters import parameter_names
-from mixwell.inference.refits import in_portions
-from mixwell.simulate import Seed, simulate
+from mixwell.inference.refits import Refitting, in_portions
+from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
 Method = Literal["wald", "lrt"]
@@ -97,6 +100,11 @@ def planned(
     >>> table["n"].tolist(), bool(table["power"].is_monotonic_increasing)
     ([10, 20], True)
     """
+    if not isinstance(parameters, Mapping):
+        raise DataError(
+            "parameters are a dict of values by name, as {'sigma': 1.0, ...}, not a "
+            f"{type(parameters).__name__}."
+        )
     design = build_design(
         formula,
         _with_response(formula, data),
@@ -112,6 +120,9 @@ def planned(
         raise DataError(
             f"parameters: {unknown[0]!r} is not one of this model; there are {', '.join(map(repr, names))}."
         )
+    for name, value in parameters.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise DataError(f"parameters: {name!r} is {value!r}; it must be a number.")
     missing = [name for name in names if name not in parameters and not name.startswith("cor_")]
     if missing:
         raise DataError(f"parameters: no value for {', '.join(map(repr, missing))}.")
@@ -229,19 +240,25 @@ def power(
     >>> table.columns.tolist()
     ['n', 'nobs', 'power', 'conf_low', 'conf_high', 'n_sims', 'n_failed']
     """
+    if not isinstance(getattr(model, "design", None), Design):
+        raise DataError(
+            f"power() takes a result of lmer() or a plan made by planned(), not a {type(model).__name__}."
+        )
     design, fit = model.design, model.fit
     if method not in METHODS:
         raise DataError(f"method={method!r} does not exist; there are {', '.join(map(repr, METHODS))}.")
-    if not 0 < alpha < 1 or not 0 < level < 1:
-        raise DataError(f"alpha={alpha!r} and level={level!r} must lie between 0 and 1.")
+    for what, value in (("alpha", alpha), ("level", level)):
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+            raise DataError(f"{what} must lie between 0 and 1, not {value!r}.")
+    if not _is_count(n_sims, 1):
+        raise DataError(f"n_sims, simulations per size, must be a positive whole number, not {n_sims!r}.")
+    if method == "wald":
+        check_ddf(fit, ddf)
     fit, hypothesis = _assumed(design, fit, effect, test)
     factor = outermost(design, groups)
     own = Groups(design, factor)
-    sizes = [own.size] if n is None else [n] if isinstance(n, int | np.integer) else list(n)
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 2:
-            raise DataError(f"n, a number of groups, must be a whole number of at least 2, not {size!r}.")
-    seeds = np.random.default_rng(seed).integers(0, 2**63, size=len(sizes))
+    sizes = _sizes(n, own.size)
+    seeds = generator(seed).integers(0, 2**63, size=len(sizes))
     rows = []
     for size, own_seed in zip(sizes, seeds, strict=True):
         part = own.design(own.spread(int(size)))
@@ -255,6 +272,13 @@ def power(
         good = p_values[np.isfinite(p_values)]
         if not len(good):
             raise MixwellError(f"every refit with {size} groups failed; is the design large enough?")
+        if len(good) < len(p_values):
+            warnings.warn(
+                f"{len(p_values) - len(good)} of {len(p_values)} refits with {size} groups failed and are "
+                "left out.",
+                MixwellWarning,
+                stacklevel=2,
+            )
         hits = int(np.sum(good < alpha))
         rows.append((int(size), part.n_obs, hits, len(good), len(p_values) - len(good)))
     ends = [proportion_interval(hits, count, level) for _, _, hits, count, _ in rows]
@@ -272,6 +296,31 @@ def power(
     )
 
 
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
+
+
+def _sizes(n: int | Sequence[int] | None, own: int) -> list[int]:
+    """Numbers of groups, the design's own by default."""
+    several = isinstance(n, Sequence | np.ndarray) and not isinstance(n, str)
+    listed: list[int] = [own] if n is None else list(n) if several else [n]  # type: ignore[arg-type, list-item]
+    wrong = [size for size in listed if not _is_count(size, 2)]
+    if wrong or not listed:
+        found = repr(wrong[0]) if wrong else "none"
+        raise DataError(
+            f"n, a number of groups, must be a whole number of at least 2, or several; not {found}."
+        )
+    return [int(size) for size in listed]
+
+
+def check_ddf(fit: Fit, ddf: str) -> None:
+    """Refuse a method that does not exist or does not apply, before anything is drawn."""
+    if ddf not in DDF_METHODS:
+        raise DataError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, DDF_METHODS))}.")
+    if ddf == "kenward-roger" and not fit.reml:
+        raise ModelError("Kenward-Roger needs a REML fit or a plan with reml=True; or take another ddf.")
+
+
 def _assumed(
     design: Design, fit: Fit, effect: float | Mapping[str, float] | None, test: object
 ) -> tuple[Fit, Hypothesis]:
@@ -286,9 +335,10 @@ def _assumed(
     if isinstance(effect, Mapping):
         for name in effect:
             if name not in names:
-                raise DataError(
-                    f"effect: {name!r} is not a coefficient; there are {', '.join(map(repr, names))}."
-                )
+                raise DataError(f"effect: {name!r} is not a coefficient{near(str(name), names)}")
+    for value in effect.values() if isinstance(effect, Mapping) else [] if effect is None else [effect]:
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise DataError(f"effect: {value!r} is not a number that a coefficient can be.")
     hypothesis = read_hypothesis(design, fit, given)  # type: ignore[arg-type]
     values: Mapping[str, float] = {}
     if isinstance(effect, Mapping):
@@ -301,7 +351,7 @@ def _assumed(
         values = {names[int(at[0])]: effect}
     beta = fit.beta.copy()
     for name, value in values.items():
-        beta[names.index(name)] = value
+        beta[names.index(name)] = float(value)
     return replace(fit, beta=beta), hypothesis
 
 
@@ -315,28 +365,53 @@ def _tester(
     control: Control | None,
 ) -> Callable[[int, int], FloatArray]:
     """A function that draws responses and gives the p-values of their refits; NaN where one failed."""
-    null = _restricted(design, fit, hypothesis) if method == "lrt" else design
+    missing = [
+        name
+        for name, kept in zip(quantities.kept_names(design, fit), _determined(design, fit), strict=True)
+        if not kept
+    ]
+    if missing:
+        raise DataError(
+            f"with {design.n_obs} rows the groups do not determine {', '.join(map(repr, missing))}; take "
+            "more groups, or a design whose groups have all values of the predictors."
+        )
+    if method == "lrt":
+        null = _restricted(design, fit, hypothesis)
+        larger = Refitting(design, fit.theta, reml=False, control=control)
+        smaller = Refitting(null, fit.theta, reml=False, control=control)
+
+        def by_ratio(start: int, stop: int) -> FloatArray:
+            drawn = simulate(design, fit, stop - start, rng)
+            ratios = smaller(drawn).criterion - larger(drawn).criterion
+            p_values: FloatArray = np.where(
+                np.isnan(ratios), np.nan, chi_square_tail(ratios, len(hypothesis.rows))
+            )
+            return p_values
+
+        return by_ratio
 
     def p_value(y: FloatArray) -> float:
         try:
-            if method == "lrt":
-                large = solve(design, reml=False, start=fit.theta, control=control, y=y)
-                small = solve(null, reml=False, start=fit.theta, control=control, y=y)
-                ratio = max(small.criterion - large.criterion, 0.0)
-                return float(chi_square_tail(ratio, len(hypothesis.rows)))
             part = replace(design, y=y)
             found = solve(part, reml=fit.reml, start=fit.theta, control=control)
-            if not np.array_equal(found.kept, fit.kept):
-                return math.nan
-            approximate = approximation(part, found, ddf)
-            return joint_test(approximate, found.beta, hypothesis.rows, hypothesis.null).p_value
         except MixwellError:
             return math.nan
+        approximate = approximation(part, found, ddf)
+        return joint_test(approximate, found.beta, hypothesis.rows, hypothesis.null).p_value
 
-    def work(start: int, stop: int) -> FloatArray:
+    def by_test(start: int, stop: int) -> FloatArray:
         return np.array([p_value(y) for y in simulate(design, fit, stop - start, rng).T])
 
-    return work
+    return by_test
+
+
+def _determined(design: Design, fit: Fit) -> NDArray[np.bool_]:
+    """Per coefficient, whether its column is no combination of those before it, up to rounding."""
+    x = design.x[:, fit.kept]
+    r = np.abs(np.diagonal(np.linalg.qr(x / np.maximum(np.linalg.norm(x, axis=0), 1e-300), mode="r")))
+    out = np.zeros(x.shape[1], dtype=bool)
+    out[: len(r)] = r > 1e-9
+    return out
 
 
 def _restricted(design: Design, fit: Fit, hypothesis: Hypothesis) -> Design:

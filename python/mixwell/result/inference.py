@@ -343,6 +343,10 @@ class Inference(Engine):
         >>> fit.bootstrap(100, statistic=lambda f: f.icc().adjusted, seed=1)
         <Bootstrap: 100 parametric draws of 1 element>
         """
+        if statistic is not None and not callable(statistic):
+            raise MixwellError(
+                f"statistic must be a function of a result, or None for all parameters, not {statistic!r}."
+            )
         wrapped = None if statistic is None else lambda d, f: statistic(type(self)(d, f, self.control))
         return resampling.bootstrap(
             self.design,
