@@ -72,7 +72,15 @@ def without_a_cell() -> pd.DataFrame:
     return frame[~((frame["Treatment"] == "High") & (frame["sex"] == "Male"))]
 
 
+def rooms() -> pd.DataFrame:
+    frame = pups()
+    litter, group = frame["Litter"].astype(int), frame["Treatment"].astype(str)
+    room = (litter + ((group == "Low") & (litter % 4 == 0))) % np.where(group == "High", 3, 2)
+    return frame.assign(room=pd.Categorical(group.str[0] + room.astype(str)))
+
+
 DATA = {
+    "nested_factor": rooms,
     "splines": lambda: read("sleepstudy", Subject=None),
     "split_plot": oats,
     "split_plot_sum": oats,
@@ -141,6 +149,9 @@ def test_anova(name: str, ddf: str, type_: str) -> None:
         type_ = "III"
     wanted = pd.DataFrame(CASES[name][ddf][f"anova_{type_}"])
     table = fit_of(name).anova(type=asked, ddf=ddf)
+    if name == "nested_factor" and type_ != "I":
+        # lmerTest tests two coefficients of treatment coding, differences between single rooms.
+        wanted, table = wanted[1:], table[1:]
     # With other codings lmerTest's df of several rows are other ones, for types I and II; ours are not.
     recoded = name == "split_plot_sum" and type_ != "III"
     assert [plain_name(term) for term in table["term"]] == [plain_name(t) for t in wanted["term"]]
@@ -225,6 +236,12 @@ MEANS: dict[tuple[str, str], Any] = {
     ("schools", "margins"): lambda f, ddf: f.emmeans("Sex", ddf=ddf),
     ("schools", "proportional"): lambda f, ddf: f.emmeans("Sex", weights="proportional", ddf=ddf),
     ("schools", "slopes"): lambda f, ddf: f.emtrends("SES", "MEANSES", at={"MEANSES": [-0.3, 0.3]}, ddf=ddf),
+    ("nested_factor", "rooms"): lambda f, ddf: f.emmeans("room", ddf=ddf),
+    ("nested_factor", "room_pairs"): lambda f, ddf: f.emmeans("room", ddf=ddf).contrast(adjust=None),
+    ("nested_factor", "margins"): lambda f, ddf: f.emmeans("Treatment", ddf=ddf),
+    ("nested_factor", "sexes"): lambda f, ddf: f.emmeans("sex", ddf=ddf),
+    ("nested_factor", "by"): lambda f, ddf: f.emmeans("sex | Treatment", ddf=ddf),
+    ("nested_factor", "weighted"): lambda f, ddf: f.emmeans("Treatment", weights="proportional", ddf=ddf),
     ("singular", "margins"): lambda f, ddf: f.emmeans("half", ddf=ddf),
 }
 
@@ -250,7 +267,7 @@ def test_means_and_contrasts(name: str, key: str, ddf: str) -> None:
     # Dunnett's and mvt's p-values are integrals over directions here and by Monte Carlo in R.
     loose = {"rel": 0.01, "abs": 2e-3} if key == "dunnett" else {"rel": 2e-4, "abs": 0.0}
     for (_, ours), row in zip(table.iterrows(), wanted, strict=True):
-        for label in ("Treatment", "sex", "Variety", "recipe", "Sex", "contrast"):
+        for label in ("Treatment", "sex", "room", "Variety", "recipe", "Sex", "contrast"):
             if label in row and label in table:
                 # R writes the factor's name before levels that are numbers.
                 assert ours[label] == row[label].replace("nitro", "")
@@ -267,6 +284,15 @@ def test_means_and_contrasts(name: str, key: str, ddf: str) -> None:
         if "p_value" in row and "p_value" in table:
             assert ours["statistic"] == pytest.approx(row["statistic"], rel=1e-5, abs=1e-5)
             assert ours["p_value"] == pytest.approx(row["p_value"], **loose)
+
+
+def test_type_three_of_a_factor_with_another_nested_in_it_compares_its_means() -> None:
+    fit = fit_of("nested_factor")
+    means = fit.emmeans("Treatment").contrast(adjust=None).means.rows
+    joint = fit.test(means[:2], joint=True).iloc[0]
+    line = fit.anova().set_index("term").loc["Treatment"]
+    for column in ("num_df", "den_df", "f_value", "p_value"):
+        assert line[column] == pytest.approx(joint[column], rel=1e-8)
 
 
 STRATA = {

@@ -261,6 +261,24 @@ def test_an_interaction_that_is_not_in_the_model_has_no_line() -> None:
         fit.joint_tests(by=["Treatment", "sex"])
 
 
+def test_nested_factors_are_told_and_have_no_joint_tests() -> None:
+    data = frame()
+    data["room"] = data["Treatment"].astype(str).str[0] + (data["Litter"].astype(int) % 2).astype(str)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = mw.lmer("weight ~ Treatment / room + sex + (1 | Litter)", data)
+    means = fit.emmeans("room")
+    assert "room is nested in Treatment." in means.notes
+    assert list(means.frame.columns[:2]) == ["room", "Treatment"]
+    assert np.isfinite(means.frame["estimate"]).all()
+    only = fit.emmeans("room", at={"Treatment": "High"}).frame
+    assert only["room"].tolist() == ["H0", "H1"]
+    axes = fit.plot.emmeans("room", "Treatment")
+    assert len(axes.get_lines()) > 0
+    with pytest.raises(mw.DataError, match="'room' is nested in 'Treatment'"):
+        fit.joint_tests()
+
+
 # ---- families
 
 

@@ -25,7 +25,7 @@ from mixwell.formula.expression import Call, Node
 from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
 from mixwell.inference.estimable import aliasing, estimable
-from mixwell.inference.grid import averaged, reference_grid
+from mixwell.inference.grid import Grid, averaged, reference_grid
 
 FloatArray = NDArray[np.float64]
 
@@ -650,15 +650,26 @@ def _means(
     at: Mapping[str, object] | None,
     weights: str,
     slope_of: str | None,
-) -> tuple[Means, tuple[str, ...]]:
-    """The rows, and the variables averaged over."""
+) -> tuple[Means, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The rows, the variables shown, those averaged over, and sentences on nesting."""
     grid = reference_grid(design, at)
+    # A nested factor is shown with those it is nested in.
+    asked = [*factors, *by]
+    factors = (
+        *factors,
+        *dict.fromkeys(
+            grid.axes[parent].name
+            for name in asked
+            for parent in grid.parents.get(grid.position(name), ())
+            if grid.axes[parent].name not in asked
+        ),
+    )
     # The first factor varies fastest, the by variables slowest.
     kept = tuple(grid.position(name) for name in (*by[::-1], *factors[::-1]))
     if len(set(kept)) < len(kept):
         raise MixwellError(f"A variable is named twice in {_shown((*factors, *by))}.")
     if slope_of is None:
-        rows, offset = averaged(grid, kept, weights)
+        rows, offset, exists = averaged(grid, kept, weights)
     else:
         position = grid.position(slope_of)
         column = design.variables[slope_of]
@@ -672,12 +683,14 @@ def _means(
         ends = [
             averaged(reference_grid(design, at, (slope_of, sign * step)), kept, weights) for sign in (1, -1)
         ]
-        rows, offset = ((up - down) / (2 * step) for up, down in zip(*ends, strict=True))
+        (up, up_offset, exists), (down, down_offset, _) = ends
+        rows, offset = (up - down) / (2 * step), (up_offset - down_offset) / (2 * step)
         rows[np.abs(rows) < 1e-9 * np.abs(rows).max(initial=0.0)] = 0
     null_space = aliasing(design.x, fit.kept)
     known = estimable(rows, null_space) if null_space.shape[1] else np.ones(len(rows), dtype=np.bool_)
     sizes = [len(grid.axes[i].texts) for i in kept]
-    index = np.indices(sizes).reshape(len(sizes), len(rows))
+    index = np.indices(sizes).reshape(len(sizes), len(rows))[:, exists]
+    rows, offset, known = rows[exists], offset[exists], known[exists]
     table = {
         grid.axes[i].name: [grid.axes[i].values[j] for j in positions]
         for i, positions in zip(kept, index, strict=True)
@@ -690,7 +703,15 @@ def _means(
         for i, axis in enumerate(grid.axes)
         if i not in kept and axis.averaged and len(axis.texts) > 1
     )
-    return Means(labels, by, rows[:, fit.kept], offset, known), over
+    return Means(labels, by, rows[:, fit.kept], offset, known), factors, over, _nests(grid)
+
+
+def _nests(grid: Grid) -> tuple[str, ...]:
+    """Sentences on which factors are nested in which."""
+    return tuple(
+        f"{grid.axes[f].name} is nested in {_shown([grid.axes[g].name for g in parents])}."
+        for f, parents in grid.parents.items()
+    )
 
 
 def emmeans(
@@ -716,14 +737,16 @@ def emmeans(
     if type_ not in ("link", "response"):
         raise MixwellError(f"type is 'link' (the scale of the model) or 'response', not {type_!r}.")
     factors, divide = _specs(specs, by)
-    means, over = _means(design, fit, factors, divide, at, weights, slope_of)
+    means, factors, over, nests = _means(design, fit, factors, divide, at, weights, slope_of)
     recipe = design.recipe
     if recipe is None:
         raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
     transform = response_transform(recipe.formula.response.expression)
     if slope_of is not None and type_ == "response":
         raise MixwellError("Slopes are on the scale of the model; type must be 'link'.")
-    notes = [f"Averaged over the levels of {', '.join(over)}."] if over else []
+    notes = list(nests)
+    if over:
+        notes.append(f"Averaged over the levels of {', '.join(over)}.")
     notes.append(f"Degrees of freedom: {title}. Intervals of {100 * level:g}%.")
     if transform is not None and type_ == "link":
         notes.append(f"Results are on the {transform.name} scale of the response.")

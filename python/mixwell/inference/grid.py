@@ -64,12 +64,19 @@ class Grid:
         Shape of the axes: the offset.
     counts
         Shape of the axes: rows of the data in each cell (covariates do not divide them).
+    parents
+        Axis -> those it is nested in: each of its levels occurs with one of theirs only.
+    share
+        Shape of the axes: zero in cells that nesting rules out; else one over the number of levels that a
+        nested factor has beside it.
     """
 
     axes: tuple[Axis, ...]
     x: FloatArray
     offset: FloatArray
     counts: FloatArray
+    parents: Mapping[int, tuple[int, ...]]
+    share: FloatArray
 
     def position(self, name: str) -> int:
         """Which axis has a name.
@@ -140,11 +147,14 @@ def reference_grid(
     x = np.empty((n_cells, len(recipe.x)), order="F")
     for j, plan in enumerate(recipe.x):
         fill_column(plan, values.computed, x[:, j])
+    parents, share = _nesting(design, axes, sizes)
     return Grid(
         axes,
         np.ascontiguousarray(x).reshape(*sizes, len(recipe.x)),
         _offset(design, recipe, values, n_cells).reshape(sizes),
         _counts(design, axes, sizes),
+        parents,
+        share,
     )
 
 
@@ -234,6 +244,46 @@ def _counts(design: Design, axes: tuple[Axis, ...], sizes: tuple[int, ...]) -> F
     return np.bincount(flat[seen], minlength=prod(sizes)).astype(np.float64).reshape(sizes)
 
 
+def _nesting(
+    design: Design, axes: tuple[Axis, ...], sizes: tuple[int, ...]
+) -> tuple[dict[int, tuple[int, ...]], FloatArray]:
+    """``parents`` and ``share`` of a grid."""
+    share = np.ones(sizes)
+    parents: dict[int, tuple[int, ...]] = {}
+    for f, axis in enumerate(axes):
+        own = design.variables[axis.name]
+        inside = np.ones(sizes)
+        for g, other in enumerate(axes):
+            column = design.variables[other.name]
+            if f == g or not isinstance(own, Factor) or not isinstance(column, Factor):
+                continue
+            if len(own.levels) <= len(column.levels) or len(column.levels) < 2:
+                continue
+            parent = np.full(len(own.levels), -1, dtype=np.intp)
+            parent[own.codes] = column.codes
+            if (parent[own.codes] != column.codes).any():
+                continue
+            parents[f] = (*parents.get(f, ()), g)
+            # Axes hold the codes of the levels on them.
+            allowed = parent[_codes(axis)][:, np.newaxis] == _codes(other)
+            inside = inside * _over_axes(allowed, f, g, sizes)
+        if f in parents:
+            share = share * inside / np.maximum(inside.sum(axis=f, keepdims=True), 1)
+    return parents, share
+
+
+def _codes(axis: Axis) -> NDArray[np.integer]:
+    assert isinstance(axis.column, Factor)
+    return axis.column.codes
+
+
+def _over_axes(table: NDArray[np.bool_], f: int, g: int, sizes: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A table of two axes, shaped to multiply arrays of all."""
+    shape = [1] * len(sizes)
+    shape[f], shape[g] = sizes[f], sizes[g]
+    return (table if f < g else table.T).reshape(shape)
+
+
 def _axis_position(axis: Axis, column: Column) -> NDArray[np.intp]:
     """Where on the axis each row's value is, -1 where it is not."""
     if isinstance(column, Numbers) and isinstance(axis.column, Numbers):
@@ -247,7 +297,9 @@ def _axis_position(axis: Axis, column: Column) -> NDArray[np.intp]:
     return np.asarray(table[factor.codes])
 
 
-def averaged(grid: Grid, kept: tuple[int, ...], weights: str | FloatArray) -> tuple[FloatArray, FloatArray]:
+def averaged(
+    grid: Grid, kept: tuple[int, ...], weights: str
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Rows of X and offsets at each combination of the axes ``kept``, averaged over the others.
 
     Parameters
@@ -259,12 +311,14 @@ def averaged(grid: Grid, kept: tuple[int, ...], weights: str | FloatArray) -> tu
     weights
         ``"equal"``; ``"proportional"`` to the frequencies of the combinations averaged over; ``"outer"``:
         products of one-way frequencies; ``"cells"``: frequencies within each combination kept; ``"flat"``:
-        equal among cells that have data.
+        equal among cells that have data. Levels of a nested factor are averaged within its parent's level.
 
     Returns
     -------
     rows, offset
         Shapes (combinations, p) and (combinations,).
+    exists
+        Length of the combinations: False where nesting rules one out.
     """
     if weights not in WEIGHTS:
         raise MixwellError(f"There are no weights={weights!r}; there are {', '.join(map(repr, WEIGHTS))}.")
@@ -277,8 +331,10 @@ def averaged(grid: Grid, kept: tuple[int, ...], weights: str | FloatArray) -> tu
     x = grid.x.transpose(*order, len(order)).reshape(*shape, p)
     offset = grid.offset.transpose(order).reshape(shape)
     counts = grid.counts.transpose(order).reshape(shape)
+    share = grid.share.transpose(order).reshape(shape)
+    exists = np.asarray(share.any(axis=1))
     if weights == "equal":
-        w = np.ones(shape)
+        w = share
     elif weights == "proportional":
         w = np.broadcast_to(counts.sum(axis=0), shape)
     elif weights == "outer":
@@ -292,8 +348,9 @@ def averaged(grid: Grid, kept: tuple[int, ...], weights: str | FloatArray) -> tu
         w = counts
     else:
         w = (counts > 0).astype(np.float64)
-    total = w.sum(axis=1)
+    w = w * (share > 0)
+    total = np.where(exists, w.sum(axis=1), 1.0)
     if (total == 0).any():
         raise DataError(f"weights={weights!r}: a combination has no rows in the data; use weights='equal'.")
     w = w / total[:, np.newaxis]
-    return np.einsum("cr,crp->cp", w, x), np.einsum("cr,cr->c", w, offset)
+    return np.einsum("cr,crp->cp", w, x), np.einsum("cr,cr->c", w, offset), exists

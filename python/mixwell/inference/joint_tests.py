@@ -69,7 +69,13 @@ def joint_tests(
     if not factors:
         raise DataError("There is no factor with several levels left to test; name fewer variables in by.")
     sizes = [len(grid.axes[i].texts) for i in factors]
-    rows, offset = averaged(grid, (*inner, *factors), "equal")
+    for f, parents in grid.parents.items():
+        name, parent = grid.axes[f].name, grid.axes[parents[0]].name
+        raise DataError(
+            f"{name!r} is nested in {parent!r}, and joint tests are of crossed factors; use fit.anova(), or "
+            f"fit.emmeans({name!r}).contrast()."
+        )
+    rows, offset, _ = averaged(grid, (*inner, *factors), "equal")
     null_space = aliasing(design.x, fit.kept)
     cells = int(np.prod(sizes))
     within = [grid.axes[i].values for i in inner]

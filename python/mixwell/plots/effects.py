@@ -92,12 +92,11 @@ def mean_lines(
     assert isinstance(table, pd.DataFrame)
     places = list(dict.fromkeys(table[x]))
     kinds = list(dict.fromkeys(table[by])) if by is not None else [""]
-    shape = (len(kinds), len(places))
-    # The variable along the axis varies fastest.
-    mean, low, high = (
-        table[name].to_numpy(dtype=np.float64).reshape(shape)
-        for name in ("estimate", "conf_low", "conf_high")
-    )
+    at_kind = [kinds.index(kind) for kind in table[by]] if by is not None else [0] * len(table)
+    at_place = [places.index(place) for place in table[x]]
+    mean, low, high = (np.full((len(kinds), len(places)), np.nan) for _ in range(3))
+    for array, name in ((mean, "estimate"), (low, "conf_low"), (high, "conf_high")):
+        array[at_kind, at_place] = table[name]
     numbers = isinstance(column, Numbers)
     return MeanLines(
         x=np.array(places, dtype=np.float64) if numbers else np.arange(len(places), dtype=np.float64),

@@ -74,6 +74,9 @@ cases <- list(
   one("crossed", transform(plates, group = factor(c("x", "y", "z"))[as.integer(plate) %% 3 + 1], diameter = diameter), diameter ~ group + (1 | plate) + (1 | sample), joint = list(unit(3, 2, 3)), means = list(pairs = function(e, t, m) emm(pairs(e(~ group), adjust = "none")))),
   one("schools", math, MathAch ~ SES * MEANSES + Sex * Minority + (SES | School), joint = list(unit(7, 2, 3, 6), unit(7, 4, 5, 7)),
     means = list(margins = function(e, t, m) emm(e(~ Sex)), proportional = function(e, t, m) emm(e(~ Sex, weights = "proportional")), slopes = function(e, t, m) emm(t(~ MEANSES, var = "SES", at = list(MEANSES = c(-0.3, 0.3)))))),
+  one("nested_factor", transform(pups, room = factor(paste0(substr(Treatment, 1, 1), (as.integer(as.character(Litter)) + (Treatment == "Low" & as.integer(as.character(Litter)) %% 4 == 0)) %% ifelse(Treatment == "High", 3, 2)))), weight ~ Treatment / room + sex + (1 | Litter),
+    means = list(rooms = function(e, t, m) emm(e(~ room)), room_pairs = function(e, t, m) emm(pairs(e(~ room), adjust = "none")), margins = function(e, t, m) emm(e(~ Treatment)),
+      sexes = function(e, t, m) emm(e(~ sex)), by = function(e, t, m) emm(e(~ sex | Treatment)), weighted = function(e, t, m) emm(e(~ Treatment, weights = "proportional")))),
   one("singular", batches, Yield ~ half + (1 | Batch), joint = list(unit(2, 2)), means = list(margins = function(e, t, m) emm(e(~ half)))))
 # Inner and outer terms of nested designs (nlme, Pinheiro & Bates 2000)
 pupils <- read("egsingle", schoolid = TRUE, childid = TRUE, female = c("Female", "Male")); pupils$size <- pupils$size / 100
