@@ -247,11 +247,29 @@ def test_cells_hold_every_value_once():
 
 def test_means_along_are_those_of_pandas():
     rng = np.random.default_rng(8)
-    x, y = rng.integers(0, 6, 200).astype(float), rng.normal(size=200)
-    found = means_along(x, y)
-    grouped = pd.Series(y).groupby(x)
-    np.testing.assert_allclose(found.mean, grouped.mean())
-    np.testing.assert_allclose(found.se, grouped.sem())
+    x, unit = rng.integers(0, 6, 400).astype(float), rng.integers(0, 9, 400)
+    y = rng.normal(size=9)[unit] + rng.normal(size=400)
+    found = means_along(x, y, unit)
+    of_units = pd.Series(y).groupby([x, unit]).mean().groupby(level=0)
+    np.testing.assert_allclose(found.mean, of_units.mean())
+    np.testing.assert_allclose(found.se, of_units.sem())
+
+
+def test_standard_errors_of_means_count_a_group_once():
+    # Rows repeated five times say nothing new of the groups.
+    x, unit = np.zeros(8), np.arange(8)
+    y = np.random.default_rng(9).normal(size=8)
+    once, often = means_along(x, y, unit), means_along(*(np.repeat(v, 5) for v in (x, y, unit)))
+    np.testing.assert_allclose(often.se, once.se)
+
+
+def test_bins_of_the_means_hold_equally_many_rows():
+    rng = np.random.default_rng(10)
+    x = rng.exponential(size=6000)
+    found = means_along(x, 2 * x, np.arange(6000))
+    assert len(found.x) == 12
+    np.testing.assert_array_equal(found.count, 500)
+    np.testing.assert_allclose(found.mean, 2 * found.x)
 
 
 def test_paths_average_rows_at_the_same_place():

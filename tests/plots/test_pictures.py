@@ -17,7 +17,8 @@ import mixwell as mw
 from mixwell import plots
 from mixwell.plots import style
 from mixwell.plots.accessor import FitPlots, Picture
-from mixwell.plots.layout import panels, text_width, wrapped
+from mixwell.plots.layout import panels
+from mixwell.plots.names import text_width, wrapped
 from mixwell.plots.words import CHINESE, Words
 
 ALL = sorted(name for name in vars(FitPlots) if not name.startswith("_") and name not in ("lang", "labels"))
@@ -108,10 +109,22 @@ def test_legends_do_not_cover_data(sleep, name):
 def test_accessor_methods_have_the_signature_of_the_function_without_the_records(sleep):
     assert list(inspect.signature(sleep.plot.residuals).parameters) == ["x", "ax", "labels", "lang", "scale"]
     assert "smooth" in (sleep.plot.residuals.__doc__ or "")
-    for picture in vars(FitPlots).values():
-        if isinstance(picture, Picture):
-            parameters = inspect.signature(picture.draw).parameters
-            assert {"ax", "labels", "lang"} <= set(parameters)
+    for name in PICTURES:
+        assert isinstance(vars(FitPlots)[name], Picture)
+        parameters = inspect.signature(getattr(sleep.plot, name)).parameters
+        assert {"ax", "labels", "lang"} <= set(parameters)
+        assert not {"design", "fit", "control"} & set(parameters)
+
+
+def test_pictures_that_refit_do_so_with_the_control_of_the_fit(sleep, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "mixwell.plots.of_fit.make_profile", lambda *args, **kwargs: seen.append(kwargs["control"])
+    )
+    control = mw.Control()
+    with pytest.raises(AttributeError):
+        FitPlots(sleep.design, sleep.fit, control).profile()
+    assert seen == [control]
 
 
 def test_matplotlib_is_not_loaded_with_the_package():
@@ -389,18 +402,18 @@ def test_every_text_has_its_chinese_and_the_same_fields():
     texts = said()
     assert len(texts) > 50
     assert texts - set(CHINESE) == set()
-    assert set(CHINESE) - texts <= {"(Intercept)", "Residual"}
+    by_value = {"(Intercept)", "Residual", "fine", "look", "violated"}
+    assert set(CHINESE) - texts <= by_value
     for english, chinese in CHINESE.items():
         fields = sorted(part.split("}")[0] for part in english.split("{")[1:])
         assert fields == sorted(part.split("}")[0] for part in chinese.split("{")[1:]), english
 
 
 def test_long_titles_are_wrapped_in_both_languages():
-    ax = Figure(figsize=(3, 3)).subplots()
-    english = wrapped("Reaction time along days of deprivation, a line per subject", ax)
+    english = wrapped("Reaction time along days of deprivation, a line per subject", 160)
     assert "\n" in english
     assert english.replace("\n", " ") == "Reaction time along days of deprivation, a line per subject"
-    chinese = wrapped("反应时间随睡眠剥夺天数的变化每条线为一个受试者", ax)
+    chinese = wrapped("反应时间随睡眠剥夺天数的变化每条线为一个受试者", 160)
     assert "\n" in chinese
     assert text_width("汉") > text_width("a")
 

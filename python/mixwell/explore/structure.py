@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import combinations
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -22,10 +21,15 @@ from mixwell.explore.hierarchy import Level, Relation, counted, forest, level_ro
 from mixwell.explore.implicit import Reuse, nesting
 from mixwell.explore.suggest import Clock, Suggestion, suggestions
 from mixwell.explore.variation import Variation, variation
+from mixwell.lazy import lazy_module
 from mixwell.report.text import number, shorten, table, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from mixwell.plots import hierarchy as pictures
+else:
+    pictures = lazy_module("mixwell.plots.hierarchy")
 
 # Covariates shown in the text, factors beside each other.
 _MOST_COVARIATES = 24
@@ -86,16 +90,27 @@ class Structure:
         """The hierarchy as an indented tree."""
         return "\n".join(tree(self.hierarchy, self.n_rows))
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        lang: Literal["en", "zh"] = "en",
+    ) -> Axes:
         """Draw the hierarchy: nested factors as strips under one another, crossed ones as a table of counts.
+
+        See :func:`mixwell.plots.plot_hierarchy`.
 
         Parameters
         ----------
         ax
             Axes to draw in; by default those of a new figure.
+        labels
+            What factors are called.
+        lang
+            ``"en"`` or ``"zh"``.
         """
-        picture = import_module("mixwell.explore.picture")
-        return cast("Axes", picture.draw_hierarchy(self.hierarchy, self.n_rows, ax))
+        return pictures.plot_hierarchy(self, ax=ax, labels=labels, lang=lang)
 
 
 def structure(

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
+from mixwell import kernel
+from mixwell.data.frame import near
 from mixwell.design.record import Design
-from mixwell.diagnostics.influence import cooks_distance
-from mixwell.errors import ModelError
+from mixwell.diagnostics.influence import cooks_distance, deletion_groups
+from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.plots import style
+from mixwell.plots.dependence import plot_acf
 from mixwell.plots.grouped import factor_index
-from mixwell.plots.influence import plot_cooks
-from mixwell.plots.random_effects import plot_qq_random
+from mixwell.plots.influence import plot_cooks, plot_leverage
+from mixwell.plots.layout import extent, figure_of, overall, panels
+from mixwell.plots.names import wrapped
+from mixwell.plots.normality import plot_qq, plot_qq_random
 from mixwell.plots.residuals import (
-    plot_acf,
-    plot_leverage,
-    plot_qq,
     plot_residual_density,
     plot_residuals,
     plot_residuals_by_group,
     plot_scale_location,
-    row_names,
 )
 from mixwell.plots.style import styled
-from mixwell.plots.words import Labels, Lang, words
+from mixwell.plots.words import CHINESE, Labels, Lang, words
 
 FloatArray = NDArray[np.float64]
 Panel = Literal[
@@ -44,17 +44,12 @@ Panel = Literal[
     "leverage",
     "influence",
 ]
-PANELS: tuple[Panel, ...] = (
-    "linearity",
-    "normality",
-    "spread",
-    "distribution",
-    "groups",
-    "independence",
-    "random effects",
-    "leverage",
-    "influence",
-)
+# Titles of the panels that a model may not have.
+_EMPTY = {
+    "independence": "Autocorrelation of residuals within {group}",
+    "random effects": "Random effects of {group}",
+}
+PANELS: tuple[Panel, ...] = get_args(Panel)
 
 
 @styled
@@ -65,6 +60,7 @@ def check_panel(
     *,
     leverages: FloatArray | None = None,
     verdicts: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
     figure: Figure | SubFigure | None = None,
     labels: Labels = None,
     lang: Lang = "en",
@@ -81,11 +77,11 @@ def check_panel(
     group
         The grouping factor of the panels by group; by default the one with most levels.
     leverages
-        Length n, of the panels of leverage and influence; without them these are left out.
+        Length n, of the panels of leverage and influence; by default computed.
     verdicts
         Panel (one of ``PANELS``) -> a word put after its title, such as ``"fine"``.
-    figure
-        Figure to draw in; by default a new one.
+    ax, figure
+        Axes in whose place the panels are drawn, or a figure of their own; by default a new one.
     labels
         What variables are called, with units.
     lang
@@ -94,6 +90,12 @@ def check_panel(
     Returns
     -------
     matplotlib.figure.Figure
+        All panels are in its ``axes``.
+
+    Raises
+    ------
+    DataError
+        If there is no such factor, or ``verdicts`` names no panel.
 
     Examples
     --------
@@ -102,25 +104,35 @@ def check_panel(
     >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
     >>> figure = check_panel(fit.design, fit.fit, figure=Figure(figsize=(12, 9)))
     >>> len(figure.axes)
-    7
+    9
     """
     text = words(lang, labels)
     factor = design.factors[factor_index(design, group)]
-    drawn = PANELS if leverages is not None else PANELS[:-2]
-    columns = 3
-    rows = -(-len(drawn) // columns)
-    if figure is None:
-        figure = plt.figure(figsize=(12.5, 3.6 * rows), layout="constrained")
-    axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(drawn))]
-    for name, ax in zip(drawn, axes, strict=True):
+    if leverages is None:
+        leverages = kernel.leverages(design, fit.theta)
+    for name in verdicts or ():
+        if name not in PANELS:
+            raise DataError(f"verdicts= has no panel {name!r}{near(name, PANELS)}")
+    own = ax is None
+    if ax is None and figure is not None:
+        ax = figure.add_subplot()
+    axes = panels(ax, len(PANELS), 3, (12.5, 10.8))
+    figure = figure_of(axes[0])
+    for name, panel in zip(PANELS, axes, strict=True):
         try:
-            draw_panel(name, design, fit, factor.name, leverages, ax, labels, text.lang)
+            draw_panel(name, design, fit, factor.name, leverages, panel, labels, text.lang)
         except ModelError as error:
-            say_why_not(ax, str(error))
+            say_why_not(
+                panel,
+                text.say(_EMPTY.get(name, "residuals"), group=text.name(factor.name)),
+                str(error) if text.lang == "en" else text.say("Not for this model."),
+            )
         if verdicts and name in verdicts:
             # The text alone: set_title() would put it back over the legend.
-            ax.title.set_text(f"{ax.get_title()}: {verdicts[name]}")
-    figure.suptitle(text.say("Checks of {formula}", formula=design.formula), fontsize=11)
+            verdict = text.say(verdicts[name]) if verdicts[name] in CHINESE else verdicts[name]
+            panel.title.set_text(text.say("{title}: {verdict}", title=panel.get_title(), verdict=verdict))
+    if own:
+        overall(axes, text.say("Checks of {formula}", formula=design.formula), 1, own=True)
     return figure
 
 
@@ -129,7 +141,7 @@ def draw_panel(
     design: Design,
     fit: Fit,
     group: str,
-    leverages: FloatArray | None,
+    leverages: FloatArray,
     ax: Axes,
     labels: Labels,
     lang: Lang,
@@ -149,16 +161,27 @@ def draw_panel(
         plot_acf(design, fit, group=group, ax=ax, labels=labels, lang=lang)
     elif name == "random effects":
         plot_qq_random(design, fit, group, ax=ax, labels=labels, lang=lang, together=True)
-    elif name == "leverage" and leverages is not None:
+    elif name == "leverage":
         plot_leverage(design, fit, leverages, ax=ax, labels=labels, lang=lang, scale=False)
-    elif leverages is not None:
+    else:
+        _, names, _ = deletion_groups(design, "row")
         distances = cooks_distance(design, fit, leverages)
-        plot_cooks(distances, list(row_names(design)), ax=ax, labels=labels, lang=lang)
+        plot_cooks(distances, list(names), ax=ax, labels=labels, lang=lang)
 
 
-def say_why_not(ax: Axes, reason: str) -> None:
-    """The reason why a panel is empty."""
-    ax.set_axis_off()
+def say_why_not(ax: Axes, title: str, reason: str) -> None:
+    """The reason why a panel is empty, in its frame."""
+    ax.clear()
+    ax.set_xticks([])
+    ax.set_yticks([])
+    width, _ = extent(ax)
+    ax.set_title(wrapped(title, width / 1.25))
     ax.text(
-        0.5, 0.5, reason, ha="center", va="center", wrap=True, fontsize=style.SMALL, transform=ax.transAxes
-    )
+        0.5,
+        0.5,
+        wrapped(reason, 0.85 * width),
+        ha="center",
+        va="center",
+        fontsize=style.SMALL,
+        transform=ax.transAxes,
+    ).set_in_layout(False)

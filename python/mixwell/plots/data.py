@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor
@@ -15,9 +16,11 @@ from mixwell.data.frame import Frame, open_frame
 from mixwell.design.transforms import group_means
 from mixwell.errors import DataError
 from mixwell.plots import style
-from mixwell.plots.grouped import evenly, group_quantiles
-from mixwell.plots.layout import category_axis, finish, intervals, new_axes
-from mixwell.plots.style import styled
+from mixwell.plots.grouped import evenly, some_of, whole
+from mixwell.plots.layout import extent, finish, named_columns, new_axes, whole_ticks
+from mixwell.plots.marks import draw_boxes, draw_middle_halves, spread_out
+from mixwell.plots.names import short_names, text_width
+from mixwell.plots.style import check_series, styled
 from mixwell.plots.words import Labels, Lang, Words, words
 
 FloatArray = NDArray[np.float64]
@@ -27,7 +30,11 @@ Codes = NDArray[np.integer]
 _MOST_BOX_POINTS = 2500
 # Boxes that can be told apart.
 _MOST_BOXES = 80
-_JITTER = 0.6180339887
+# Fewer values than this have no quartiles worth a box: a line at their median.
+_FEWEST_IN_BOX = 5
+# Values of x with a mean each; of more, bins of equally many rows.
+_MOST_MEANS = 40
+_BINS = 12
 
 
 def present_rows(columns: list[Column]) -> NDArray[np.intp]:
@@ -66,7 +73,7 @@ def numbers_of(column: Column) -> FloatArray:
         return column.codes.astype(np.float64)
     if isinstance(column, Numbers | Logicals):
         return column.values.astype(np.float64)
-    raise DataError(f"The column {column.name!r} holds dates; draw it as a number, of days since the first.")
+    raise DataError(f"The column {column.name!r} holds dates; mw.time_since() makes days of them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +101,6 @@ def cells(y: FloatArray, x: Factor, hue: Factor | None) -> Cells:
     )
 
 
-def draw_middle_halves(ax: Axes, y: FloatArray, x: Factor, hue: Factor | None, text: Words) -> None:
-    """The form of :func:`plot_boxplot` for many levels."""
-    n_levels = len(x.levels)
-    middle = group_quantiles(y, x.codes, n_levels, [0.5])[:, 0]
-    shown = evenly(np.argsort(middle, kind="stable"), style.MOST_GROUPS)
-    series = 1 if hue is None else len(hue.levels)
-    for j in range(series):
-        mine = np.ones(len(y), dtype=bool) if hue is None else hue.codes == j
-        low, median, high = group_quantiles(y[mine], x.codes[mine], n_levels, [0.25, 0.5, 0.75])[shown].T
-        at = np.arange(len(shown)) + (j - (series - 1) / 2) * 0.7 / series
-        colour = style.MODEL if hue is None else style.colour(j)
-        some = np.isfinite(median)
-        intervals(ax, at[some], low[some], high[some], horizontal=False, colour=colour, width=0.9, alpha=0.6)
-        name = text.say("middle half") if hue is None else str(hue.levels[j])
-        ax.plot([], [], color=colour, label=name)
-        dots = style.BLACK if hue is None else colour
-        ax.scatter(at[some], median[some], s=5, color=dots, marker=style.marker(j), zorder=3, linewidths=0)
-    ax.set_xlim(-0.02 * len(shown), 1.02 * len(shown))
-    ax.set_xticks([])
-
-
 @styled
 def plot_boxplot(
     data: object,
@@ -128,10 +114,11 @@ def plot_boxplot(
 ) -> Axes:
     """Boxes of a variable by one or two factors, with its points.
 
-    Boxes span the quartiles, whiskers reach to the last value within 1.5 box lengths; the number of rows is
-    written under each level. Of more than 2500 rows an even choice of points is drawn, the boxes use all.
-    More than 80 cells are drawn as lines for the middle half and dots for the median, without points; of more
-    than 300 levels of ``x`` an even choice, sorted by median.
+    Boxes span the quartiles, whiskers reach to the last value within 1.5 box lengths; fewer than 5 values
+    have a line at their median only. Where there is room the number of rows is written under each level. Of
+    more than 2500 rows an even choice of points is drawn, the boxes use all. More than 80 cells are drawn as
+    lines for the middle half and dots for the median, without points; of more than 300 levels of ``x`` an
+    even choice, sorted by median.
 
     Parameters
     ----------
@@ -167,75 +154,43 @@ def plot_boxplot(
     ('Treatment', 'weight')
     """
     text = words(lang, labels)
-    frame = open_frame(data)
-    columns = [numeric(frame, y), *(frame.column(name) for name in (x, hue) if name is not None)]
-    rows = present_rows(columns)
-    if not len(rows):
-        raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
-    taken = [column.take(rows) for column in columns]
-    values = numbers_of(taken[0])
-    along, colours = as_factor(taken[1]), as_factor(taken[2]) if hue is not None else None
+    found = present(data, [y], [name for name in (x, hue) if name is not None])
+    values = numbers_of(found[y])
+    along, colours = as_factor(found[x]), None if hue is None else as_factor(found[hue])
+    if hue is not None and colours is not None:
+        check_series(hue, len(colours.levels))
+    by = text.name(x) if hue is None else text.say("{x} and {hue}", x=text.name(x), hue=text.name(hue))
+    title = text.say("{y} by {groups}", y=text.name(y), groups=by)
     if len(along.levels) * (1 if colours is None else len(colours.levels)) > _MOST_BOXES:
         ax = new_axes(ax, (8.0, 4.6))
-        draw_middle_halves(ax, values, along, colours, text)
-        by = text.name(x) if hue is None else text.say("{x} and {hue}", x=text.name(x), hue=text.name(hue))
-        title = text.say("{y} by {groups}", y=text.name(y), groups=by)
+        series = (
+            [(str(level), colours.codes == j) for j, level in enumerate(colours.levels)]
+            if colours is not None
+            else []
+        )
+        shown = draw_middle_halves(ax, values, along.codes, len(along.levels), text, series=series)
+        if shown < len(along.levels):
+            title = text.say("{title} ({count})", title=title, count=text.count(shown, len(along.levels)))
         finish(ax, title, text.say("{group}, sorted by median", group=text.name(x)), text.name(y))
         return ax
     table = cells(values, along, colours)
-
     ax = new_axes(ax, (max(4.8, min(14, 1.6 + 0.75 * len(table.x_levels) * len(table.hue_levels))), 4.6))
-    series = len(table.hue_levels)
-    step = 0.8 / series
+    series_count = len(table.hue_levels)
+    step = 0.8 / series_count
     share = min(1.0, _MOST_BOX_POINTS / len(values))
-    for j, level in enumerate(table.hue_levels):
-        colour = style.colour(j) if hue is not None else style.DATA
-        for i, row in enumerate(table.rows):
-            if not len(row[j]):
-                continue
-            at = i + (j - (series - 1) / 2) * step
-            ax.boxplot(
-                row[j],
-                positions=[at],
-                widths=0.82 * step,
-                manage_ticks=False,
-                showfliers=False,
-                patch_artist=True,
-                boxprops={"facecolor": colour, "alpha": 0.22, "edgecolor": colour, "linewidth": 1.2},
-                medianprops={"color": style.BLACK, "linewidth": 1.6},
-                whiskerprops={"color": colour},
-                capprops={"color": colour},
-            )
-            shown = evenly(np.argsort(row[j], kind="stable"), max(2, round(share * len(row[j]))))
-            # A low-discrepancy sequence spreads the points without overlaps or random numbers.
-            jitter = ((np.arange(len(shown)) * _JITTER) % 1 - 0.5) * 0.6 * step
-            ax.scatter(
-                at + jitter,
-                row[j][shown],
-                s=10,
-                color=colour,
-                alpha=0.6,
-                linewidths=0,
-                marker=style.marker(j),
-                zorder=3,
-                label=level if hue is not None else None,
-            )
-    counts = [sum(len(cell) for cell in row) for row in table.rows]
+    for j in range(series_count):
+        centres = np.asarray(np.arange(len(table.rows)) + (j - (series_count - 1) / 2) * step)
+        column = [row[j] for row in table.rows]
+        draw_cells(ax, column, centres, step, style.DATA if hue is None else style.colour(j), j, share)
     ax.set_xlim(-0.6, len(table.x_levels) - 0.4)
-    crowded = len(counts) > 12
-    names = [
-        level if crowded else f"{level}\n{text.say('n = {n}', n=n)}"
-        for level, n in zip(table.x_levels, counts, strict=True)
-    ]
-    if len(names) <= style.MOST_NAMES:
-        category_axis(ax, names)
+    name_levels(ax, table, text)
     handles = [
-        Patch(facecolor=style.colour(j), alpha=0.5, label=level) for j, level in enumerate(table.hue_levels)
+        Line2D([], [], color=style.colour(j), marker=style.marker(j), linestyle="", label=level)
+        for j, level in enumerate(table.hue_levels)
     ]
-    by = text.name(x) if hue is None else text.say("{x} and {hue}", x=text.name(x), hue=text.name(hue))
     finish(
         ax,
-        text.say("{y} by {groups}", y=text.name(y), groups=by),
+        title,
         text.name(x),
         text.name(y),
         handles=handles if hue is not None else [],
@@ -244,9 +199,80 @@ def plot_boxplot(
     return ax
 
 
+def present(data: object, values: Sequence[str], others: Sequence[str]) -> dict[str, Column]:
+    """Columns of a frame, without the rows where one of them is missing; ``values`` must be numbers.
+
+    Raises
+    ------
+    DataError
+        If a column does not exist, one of ``values`` is not numeric, values are infinite, or no row is left.
+    """
+    frame = open_frame(data)
+    columns = [*(numeric(frame, name) for name in values), *(frame.column(name) for name in others)]
+    for column in columns:
+        endless = 0 if not isinstance(column, Numbers) else int(np.isinf(column.floats()).sum())
+        if endless:
+            raise DataError(f"{column.name!r} has infinite values ({endless}); leave these rows out.")
+    rows = present_rows(columns)
+    if not len(rows):
+        raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
+    return {column.name: column.take(rows) for column in columns}
+
+
+def draw_cells(
+    ax: Axes,
+    values: Sequence[FloatArray],
+    centres: FloatArray,
+    step: float,
+    colour: str,
+    series: int,
+    share: float,
+) -> None:
+    """Boxes of one series and an even ``share`` of their points; of few values points and median only."""
+    boxed = [i for i, cell in enumerate(values) if len(cell) >= _FEWEST_IN_BOX]
+    if boxed:
+        draw_boxes(ax, [values[i] for i in boxed], centres[boxed], 0.82 * step, colour)
+    few = [i for i, cell in enumerate(values) if 0 < len(cell) < _FEWEST_IN_BOX]
+    if few:
+        ax.hlines(
+            [float(np.median(values[i])) for i in few],
+            centres[few] - 0.41 * step,
+            centres[few] + 0.41 * step,
+            colors=style.BLACK,
+            linewidth=1.6,
+        )
+    shown = [
+        cell[evenly(np.argsort(cell, kind="stable"), max(2, round(share * len(cell))))] for cell in values
+    ]
+    height = np.concatenate(shown)
+    at = np.concatenate(
+        [centre + 0.6 * step * spread_out(len(cell)) for centre, cell in zip(centres, shown, strict=True)]
+    )
+    many = len(height) > 800
+    ax.scatter(
+        at,
+        height,
+        s=5 if many else 10,
+        color=colour,
+        alpha=0.35 if many else 0.6,
+        linewidths=0,
+        marker=style.marker(series),
+        zorder=3,
+    )
+
+
+def name_levels(ax: Axes, table: Cells, text: Words) -> None:
+    """Levels along the axis, with the number of rows under each where there is room."""
+    counts = [sum(len(cell) for cell in row) for row in table.rows]
+    names = short_names(table.x_levels, 28)
+    told = [f"{name}\n{text.say('n = {n}', n=n)}" for name, n in zip(names, counts, strict=True)]
+    room = extent(ax)[0] / len(names)
+    named_columns(ax, told if max(text_width(name) for name in told) + 6 <= room else table.x_levels)
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means at distinct values of x: ``x``, ``mean``, ``se`` and ``count``, each length m."""
+    """Means over units: ``x``, ``mean``, ``se`` and ``count`` of units, each length m; se 0 of one unit."""
 
     x: FloatArray
     mean: FloatArray
@@ -254,17 +280,31 @@ class Means:
     count: FloatArray
 
 
-def means_along(x: FloatArray, y: FloatArray, most: int = 40) -> Means:
-    """Means of y and their naive standard errors, at each x or, where x has many values, in equal bins."""
+def means_along(x: FloatArray, y: FloatArray, unit: NDArray[np.intp]) -> Means:
+    """Means over units at each x, and their standard errors; a unit counts once, by its own mean there.
+
+    Where x has more than 40 values, at bins of equally many rows.
+
+    Examples
+    --------
+    >>> found = means_along(np.zeros(3), np.array([1.0, 3.0, 4.0]), np.array([0, 0, 1]))
+    >>> found.mean.tolist(), found.se.tolist(), found.count.tolist()
+    ([3.0], [1.0], [2.0])
+    """
     distinct, code = np.unique(x, return_inverse=True)
-    if len(distinct) > most:
-        edges = np.linspace(x.min(), x.max(), 13)
-        _, code = np.unique(np.clip(np.digitize(x, edges) - 1, 0, 11), return_inverse=True)
-    count = np.bincount(code).astype(np.float64)
-    mean = np.bincount(code, y) / count
-    spread = np.bincount(code, (y - mean[code]) ** 2)
+    if len(distinct) > _MOST_MEANS:
+        edges = np.unique(np.quantile(x, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        _, code = np.unique(np.searchsorted(edges, x), return_inverse=True)
+    places = int(code.max()) + 1
+    cell, of_row = np.unique(unit * places + code, return_inverse=True)
+    rows = np.bincount(of_row)
+    own = np.bincount(of_row, y) / rows
+    place = cell % places
+    count = np.bincount(place).astype(np.float64)
+    mean = np.bincount(place, own) / count
+    spread = np.bincount(place, (own - mean[place]) ** 2)
     se = np.sqrt(np.divide(spread, count - 1, out=np.zeros_like(mean), where=count > 1) / count)
-    return Means(np.bincount(code, x) / count, mean, se, count)
+    return Means(np.bincount(code, x) / np.bincount(code), mean, se, count)
 
 
 def group_paths(x: FloatArray, y: FloatArray, line: NDArray[np.intp]) -> list[FloatArray]:
@@ -300,6 +340,10 @@ def plot_spaghetti(
 ) -> Axes:
     """A line per group, and the means over groups.
 
+    Rows of a group at the same place are averaged first, so that a group counts once and the standard errors
+    are those of independent groups. Along more than 40 values, means are those of 12 bins of equally many
+    rows.
+
     Parameters
     ----------
     data
@@ -334,22 +378,18 @@ def plot_spaghetti(
     'Reaction along Days, a line per Subject (18)'
     """
     text = words(lang, labels)
-    frame = open_frame(data)
-    along = frame.column(x)
-    columns = [numeric(frame, y), along, frame.column(group)]
-    columns += [frame.column(by)] if by is not None else []
-    rows = present_rows(columns)
-    if not len(rows):
-        raise DataError(f"No row has values of {', '.join(repr(c.name) for c in columns)}.")
-    taken = [column.take(rows) for column in columns]
-    ticks = tuple(taken[1].levels) if isinstance(taken[1], Factor) else None
-    yv, xv = numbers_of(taken[0]), numbers_of(taken[1])
-    groups = as_factor(taken[2])
-    series = as_factor(taken[3]) if by is not None else None
+    found = present(data, [y], [x, group, *([by] if by is not None else [])])
+    along = found[x]
+    ticks = tuple(along.levels) if isinstance(along, Factor) else None
+    yv, xv = numbers_of(found[y]), numbers_of(along)
+    groups = as_factor(found[group])
+    series = as_factor(found[by]) if by is not None else None
+    if by is not None and series is not None:
+        check_series(by, len(series.levels))
     codes = groups.codes if series is None else groups.codes * len(series.levels) + series.codes
     _, line = np.unique(codes, return_inverse=True)
     n_lines = int(line.max()) + 1
-    shown = evenly(np.argsort(group_means(yv, line, n_lines), kind="stable"), most)
+    shown = some_of(np.argsort(group_means(yv, line, n_lines), kind="stable"), most)
 
     ax = new_axes(ax)
     paths_of = group_paths(xv, yv, line)
@@ -364,11 +404,11 @@ def plot_spaghetti(
             LineCollection(paths, colors=colour, linewidths=width, alpha=0.45 if len(shown) > 30 else 0.6)
         )
         inside = np.ones(len(yv), dtype=bool) if series is None else series.codes == j
-        found = means_along(xv[inside], yv[inside])
+        means = means_along(xv[inside], yv[inside], line[inside])
         ax.errorbar(
-            found.x,
-            found.mean,
-            yerr=found.se,
+            means.x,
+            means.mean,
+            yerr=means.se,
             color=style.BLACK if series is None else colour,
             marker=style.marker(j),
             markersize=5,
@@ -381,14 +421,15 @@ def plot_spaghetti(
         )
     ax.autoscale_view()
     if ticks is not None:
-        category_axis(ax, ticks)
-    count = f"{n_lines}" if len(shown) == n_lines else text.say("{n} of {all}", n=len(shown), all=n_lines)
+        named_columns(ax, ticks)
+    elif whole(xv):
+        whole_ticks(ax)
     title = text.say(
         "{y} along {x}, a line per {group} ({count})",
         y=text.name(y),
         x=text.name(x),
         group=text.name(group),
-        count=count,
+        count=text.count(len(shown), n_lines),
     )
     finish(ax, title, text.name(x), text.name(y))
     return ax

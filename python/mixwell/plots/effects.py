@@ -10,17 +10,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Numbers
+from mixwell.data.columns import Factor, Numbers
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
-from mixwell.errors import ModelError
+from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.inference.degrees_of_freedom import TITLES, Ddf, approximation
 from mixwell.inference.emmeans import emmeans
 from mixwell.inference.grid import reference_grid
 from mixwell.plots import style
-from mixwell.plots.layout import category_axis, finish, new_axes
-from mixwell.plots.style import styled
+from mixwell.plots.layout import finish, named_columns, new_axes
+from mixwell.plots.style import check_series, styled
 from mixwell.plots.words import Labels, Lang, words
 
 FloatArray = NDArray[np.float64]
@@ -113,6 +113,12 @@ def levels_of(design: Design, name: str) -> bool:
     return any(axis.name == name and axis.averaged for axis in reference_grid(design).axes)
 
 
+def places(design: Design, name: str) -> float:
+    """How many places a variable has along an axis; numbers have no end of them."""
+    column = design.variables[name]
+    return len(column.levels) if isinstance(column, Factor) else 2 if levels_of(design, name) else np.inf
+
+
 def natural_pair(design: Design) -> tuple[str, str | None]:
     """The variables drawn by default: of the first term with two variables, else the first variable.
 
@@ -129,11 +135,9 @@ def natural_pair(design: Design) -> tuple[str, str | None]:
         )
     for term in design.fixed_terms:
         if len(term.variables) == 2 and all(name in known for name in term.variables):
-            first, second = term.variables
-            # Numbers along the axis, levels as colours.
-            if not levels_of(design, first) or levels_of(design, second):
-                return first, second
-            return second, first
+            # Numbers along the axis before levels, more levels before fewer.
+            first, second = sorted(term.variables, key=lambda name: -places(design, name))
+            return first, second
     return known[0], None
 
 
@@ -182,7 +186,7 @@ def plot_effects(
     Raises
     ------
     DataError
-        If the fixed part has no such variable.
+        If the fixed part has no such variable, ``by`` is ``x`` or has more values than colours tell apart.
     ModelError
         If the fixed part has no variable at all.
 
@@ -199,8 +203,12 @@ def plot_effects(
     if x is None:
         x, second = natural_pair(design)
         by = by if by is not None or second is None else second
+    if x == by:
+        raise DataError(f"x and by are both {x!r}; by= is a second variable.")
     found = mean_lines(design, fit, x, by, at, weights, ddf, level)
     ax = new_axes(ax, (6.2, 4.4))
+    if by is not None:
+        check_series(by, len(found.series))
     count = len(found.series)
     for j, name in enumerate(found.series):
         colour = style.colour(j)
@@ -228,7 +236,7 @@ def plot_effects(
         )
     if found.ticks is not None:
         ax.set_xlim(-0.5, len(found.ticks) - 0.5)
-        category_axis(ax, found.ticks)
+        named_columns(ax, found.ticks)
     y = text.name(design.response_name)
     title = text.say("Marginal means of {y}", y=y)
     lost = int(np.isnan(found.mean).sum())

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from mixwell.data.frame import near
 from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
@@ -16,7 +17,9 @@ from mixwell.inference.contrast import row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation
 from mixwell.inference.icc_r2 import Shares, shares
 from mixwell.plots import style
-from mixwell.plots.layout import finish, intervals, new_axes, zero_line
+from mixwell.plots.layout import extent, finish, named_rows, new_axes, zero_line
+from mixwell.plots.marks import intervals
+from mixwell.plots.names import text_width
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
 
@@ -27,7 +30,7 @@ FloatArray = NDArray[np.float64]
 def plot_coefficients(
     design: Design,
     fit: Fit,
-    terms: Sequence[str] | None = None,
+    terms: Sequence[str] | str | None = None,
     *,
     intercept: bool = False,
     level: float = 0.95,
@@ -76,12 +79,15 @@ def plot_coefficients(
     """
     text = words(lang, labels)
     known = quantities.kept_names(design, fit)
-    wanted = [n for n in known if intercept or n != "(Intercept)"] if terms is None else list(terms)
+    named = [terms] if isinstance(terms, str) else terms
+    wanted = [n for n in known if intercept or n != "(Intercept)"] if named is None else list(named)
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
         raise ModelError(
-            f"plot.coefficients() has no coefficient {unknown[0]!r}; there are {', '.join(known)}."
+            f"plot.coefficients(): {unknown[0]!r} is not a coefficient{near(unknown[0], known)}"
             if unknown
+            else "terms= names no coefficient to draw; leave it out for all."
+            if named is not None
             else "The model has no coefficient but the intercept; intercept=True draws it."
         )
     rows = np.eye(len(known))[[known.index(name) for name in wanted]]
@@ -92,7 +98,7 @@ def plot_coefficients(
     intervals(ax, at, low, high, colour=style.MODEL, width=2.0)
     ax.scatter(tests.estimate, at, s=34, color=style.MODEL, zorder=3)
     zero_line(ax, horizontal=False)
-    ax.set_yticks(at, [text.name(name) for name in wanted])
+    named_rows(ax, [text.name(name) for name in wanted], at)
     ax.set_ylim(-0.6, len(wanted) - 0.4)
     ax.margins(x=0.06)
     ax.autoscale_view(scaley=False)
@@ -155,10 +161,22 @@ def plot_variance(
     at = np.arange(len(names))[::-1]
     colours = [style.MODEL, *(style.GROUP for _ in design.factors), style.QUIET]
     ax.barh(at, 100 * share, color=colours, height=0.62, alpha=0.85)
-    for place, part, value in zip(at, share, values, strict=True):
-        ax.text(100 * part + 1, place, f"{part:.1%}  ({value:.4g})", va="center", fontsize=style.SMALL + 0.5)
-    ax.set_yticks(at, names)
-    ax.set_xlim(0, min(140.0, 100 * float(share.max()) + 26))
+    # What rounds to nothing is nothing.
+    told = [
+        f"{part:.1%}  ({value if part > 1e-12 else 0:.4g})" for part, value in zip(share, values, strict=True)
+    ]
+    for place, part, words_there in zip(at, share, told, strict=True):
+        ax.annotate(
+            words_there,
+            (100 * part, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=style.SMALL + 0.5,
+        ).set_in_layout(False)
+    named_rows(ax, names, at)
+    room = min(0.7, (max(text_width(words_there) for words_there in told) * 1.1 + 8) / extent(ax)[0])
+    ax.set_xlim(0, 100 * float(share.max()) / (1 - room))
     ax.set_xticks([tick for tick in (0, 20, 40, 60, 80, 100) if tick <= ax.get_xlim()[1]])
     title = text.say("Parts of the variance of {y}", y=text.name(design.response_name))
     finish(ax, title, text.say("% of the variance (in brackets: variance)"), "")

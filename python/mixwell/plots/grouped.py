@@ -42,12 +42,16 @@ def effect_columns(design: Design, factor: int, effects: Sequence[str] | str | N
     Raises
     ------
     DataError
-        If the factor has no effect of that name.
+        If the factor has no effect of that name, or none is named.
     """
     known = quantities.effect_names(design, factor)
     if effects is None:
         return tuple(range(len(known)))
     wanted = [effects] if isinstance(effects, str) else list(effects)
+    if not wanted:
+        raise DataError(
+            f"effects= names no random effect; {design.factors[factor].name} has {', '.join(known)}."
+        )
     for name in wanted:
         if name not in known:
             raise DataError(
@@ -67,6 +71,19 @@ def evenly(order: Positions, most: int) -> Positions:
     if len(order) <= most:
         return order
     return order[np.rint(np.linspace(0, len(order) - 1, most)).astype(np.intp)]
+
+
+def some_of(order: Positions, most: int) -> Positions:
+    """:func:`evenly`, for a number that the caller chose.
+
+    Raises
+    ------
+    DataError
+        If it is not a whole number of at least 1.
+    """
+    if not isinstance(most, int | np.integer) or most < 1:
+        raise DataError(f"most={most!r} draws nothing; it is a number of groups, 1 or more.")
+    return evenly(order, int(most))
 
 
 def group_quantiles(
@@ -247,3 +264,8 @@ def position_within(codes: Codes) -> NDArray[np.int64]:
     place = np.empty(len(codes), dtype=np.int64)
     place[order] = np.arange(len(codes)) - np.repeat(start, length) + 1
     return place
+
+
+def whole(values: FloatArray) -> bool:
+    """Whether all of some numbers are whole, as days and grades are."""
+    return bool((values == np.rint(values)).all())

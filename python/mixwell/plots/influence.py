@@ -1,4 +1,4 @@
-"""Pictures of influence, by row or by group. They take the numbers, so that any measure can be drawn."""
+"""Pictures of influence: leverages, and Cook's distances by row or by group."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from mixwell import kernel
+from mixwell.design.record import Design
+from mixwell.diagnostics.influence import deletion_groups
 from mixwell.errors import DataError
+from mixwell.fit import quantities
+from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.layout import finish, name_points, new_axes
+from mixwell.plots.layout import finish, named_rows, new_axes, room_for_names, zero_line
+from mixwell.plots.marks import cloud, name_points
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, words
+
+FloatArray = NDArray[np.float64]
 
 _NAMED = 6
 _STEMS = 300
@@ -83,20 +91,20 @@ def plot_cooks(
     if not defined.all():
         title = text.say("{title} ({n} not defined)", title=title, n=int(np.sum(~defined)))
     line = text.say("guide {limit:.3g}", limit=limit)
-    if by != "row" and len(values) <= style.MOST_NAMES:
+    few = by != "row" and len(values) <= style.MOST_NAMES
+    ax = new_axes(ax, (5.6, max(3.2, 1.5 + 0.2 * len(values))) if few else (6.8, 4.0))
+    if few and room_for_names(ax, len(values)):
         order = np.argsort(values, kind="stable")
-        ax = new_axes(ax, (5.6, max(3.2, 1.5 + 0.2 * len(values))))
         at = np.arange(len(order))
         ax.hlines(at, 0, values[order], colors=list(colours[order]), linewidth=1.4)
         ax.scatter(values[order], at, c=list(colours[order]), s=20, zorder=3, linewidths=0)
-        ax.set_yticks(at, [str(names[i]) for i in order])
+        named_rows(ax, [names[i] for i in order])
         ax.set_ylim(-0.7, len(order) - 0.3)
         ax.axvline(limit, color=style.REFERENCE, linewidth=0.8, linestyle="--", label=line)
         ax.set_xlim(left=0)
         finish(ax, title, label, what)
         return ax
     order = np.arange(len(values)) if by == "row" else np.argsort(-values, kind="stable")
-    ax = new_axes(ax, (6.8, 4.0))
     at = np.arange(len(order))
     many = len(order) > style.MOST_POINTS
     # Stems that would merge into an area say nothing: of many only the largest are drawn.
@@ -108,10 +116,74 @@ def plot_cooks(
     ax.set_ylim(0, 1.08 * max(float(values.max()), limit))
     ax.set_xlim(-0.02 * len(at), 1.02 * len(at))
     far = np.argsort(-values[order], kind="stable")[:_NAMED]
-    name_points(ax, at[far], values[order][far], [str(names[i]) for i in order[far]])
+    name_points(ax, at[far], values[order][far], [names[i] for i in order[far]])
     if by == "row":
         finish(ax, title, text.say("row, in the order of the data"), label)
     else:
         ax.set_xticks([])
         finish(ax, title, text.say("{group}, sorted", group=what), label)
+    return ax
+
+
+@styled
+def plot_leverage(
+    design: Design,
+    fit: Fit,
+    leverages: FloatArray | None = None,
+    *,
+    ax: Axes | None = None,
+    labels: Labels = None,
+    lang: Lang = "en",
+    scale: bool = True,
+) -> Axes:
+    """Standardized residuals against leverages: which rows fit badly, which pull the fit?
+
+    The vertical line is the mean leverage. Rows far out in both directions are named.
+
+    Parameters
+    ----------
+    design, fit, ax, labels, lang, scale
+        As in :func:`plot_residuals`.
+    leverages
+        Length n: diagonal of the matrix that takes the response to the fitted values; by default computed.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import mixwell as mw
+    >>> from matplotlib.figure import Figure
+    >>> fit = mw.lmer("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy())
+    >>> ax = plot_leverage(fit.design, fit.fit, ax=Figure().subplots())
+    >>> ax.get_xlabel()
+    'leverage'
+    """
+    text = words(lang, labels)
+    if leverages is None:
+        leverages = kernel.leverages(design, fit.theta)
+    elif np.shape(leverages) != (design.n_obs,):
+        raise DataError(f"There are {design.n_obs} rows and leverages of shape {np.shape(leverages)}.")
+    residual = quantities.standardized_residuals(design, fit, leverages)
+    defined = np.isfinite(residual)
+    ax = new_axes(ax)
+    h, r = leverages[defined], residual[defined]
+    cloud(ax, h, r, text, scale=scale)
+    zero_line(ax)
+    ax.axvline(
+        float(leverages.mean()),
+        color=style.REFERENCE,
+        linewidth=0.8,
+        linestyle=":",
+        label=text.say("mean leverage {h:.2g}", h=float(leverages.mean())),
+    )
+    ax.locator_params(axis="x", nbins=5)
+    # How much a row moves its own fitted value, in units of sigma.
+    pull = np.abs(r) * np.sqrt(h / np.maximum(1 - h, 1e-12))
+    far = np.argsort(-pull)[:5]
+    name_points(ax, h[far], r[far], list(deletion_groups(design, "row")[1][defined][far]))
+    finish(
+        ax, text.say("Residuals against leverage"), text.say("leverage"), text.say("standardized residual")
+    )
     return ax

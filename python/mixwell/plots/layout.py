@@ -1,25 +1,25 @@
-"""Axes, panels, legends, and clouds of points: the drawing that pictures share."""
+"""Axes, panels, titles, legends and named axes: what the pictures share apart from the data."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from matplotlib.transforms import ScaledTranslation
+from numpy.typing import ArrayLike
 
 from mixwell.plots import style
-from mixwell.plots.smooth import Smooth
-from mixwell.plots.words import Words
+from mixwell.plots.names import short_names, text_width, wrapped
 
-FloatArray = NDArray[np.float64]
+# A title's letters are that much larger than the small text that text_width() measures.
+_TITLE = 1.25
+_LABEL = 1.12
 
 
 def figure_of(ax: Axes) -> Figure | SubFigure:
@@ -30,6 +30,35 @@ def figure_of(ax: Axes) -> Figure | SubFigure:
 def new_axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.4)) -> Axes:
     """The caller's axes, or those of a new figure of ``size`` inches."""
     return ax if ax is not None else plt.figure(figsize=size, layout="constrained").add_subplot()
+
+
+def extent(ax: Axes) -> tuple[float, float]:
+    """Width and height of axes in points."""
+    box = ax.get_window_extent()
+    return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
+
+
+def columns_for(ax: Axes | None, count: int, most: int, shape: float = 1.3) -> int:
+    """Columns of ``count`` panels: at most ``most`` in a new figure, in the caller's axes those that come
+    nearest to panels ``shape`` times as wide as high."""
+    if ax is None:
+        return min(count, most)
+    width, height = extent(ax)
+    return min(
+        range(1, count + 1),
+        key=lambda columns: abs(math.log(width / columns * math.ceil(count / columns) / height / shape)),
+    )
+
+
+def panels_that_fit(ax: Axes | None, width: float, height: float) -> tuple[int, int]:
+    """How many columns and rows of panels of some inches the caller's axes have room for, at least one.
+
+    A new figure is made as large as its panels need.
+    """
+    if ax is None:
+        return 100, 100
+    across, up = (points / 72 for points in extent(ax))
+    return max(1, int(across / width)), max(1, int(up / height))
 
 
 def panels(
@@ -53,9 +82,14 @@ def panels(
         return [ax]
     figure = figure_of(ax)
     spec = ax.get_subplotspec()
-    grid = spec.subgridspec(rows, columns) if spec is not None else None
+    grid = None
+    if spec is not None:
+        # Without a layout engine nothing makes room for the labels between panels.
+        loose = {} if figure.get_layout_engine() is not None else {"wspace": 0.35, "hspace": 0.5}
+        grid = spec.subgridspec(rows, columns, **loose)
     place = ax.get_position()
     axes = [ax]
+    like_the_others(ax)
     for i in range(count):
         row, column = divmod(i, columns)
         if grid is not None:
@@ -87,6 +121,35 @@ def panels(
     return axes
 
 
+def like_the_others(ax: Axes) -> None:
+    """The caller's axes in the dress of the panels beside them, which are made with these settings."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=style.TICKS)
+
+
+def margin_labels(axes: Sequence[Axes], columns: int, x: str, y: str) -> None:
+    """Axis labels on the panels of the left column and the lowest of each column."""
+    for i, panel in enumerate(axes):
+        width, height = extent(panel)
+        if i % columns == 0:
+            panel.set_ylabel(wrapped(y, height / _LABEL))
+        if i + columns >= len(axes):
+            panel.set_xlabel(wrapped(x, width / _LABEL))
+
+
+def overall(axes: Sequence[Axes], title: str, columns: int, *, own: bool) -> None:
+    """Title and legend of several panels in a figure of their own; else the legend, above the first panel."""
+    figure = axes[0].figure
+    handles, names = axes[0].get_legend_handles_labels()
+    if own:
+        if title:
+            figure.suptitle(wrapped(title, figure.bbox.width * 72 / figure.dpi / _TITLE), fontsize=10.5)
+        if handles and axes[0].get_legend() is None:
+            figure.legend(handles, names, loc="outside lower center", ncols=columns)
+    elif handles:
+        legend_over(axes, handles, names)
+
+
 def finish(
     ax: Axes,
     title: str,
@@ -97,10 +160,11 @@ def finish(
     heading: str | None = None,
 ) -> None:
     """Title and axis labels; a legend, where artists have labels, between title and axes, off the data."""
-    ax.set_xlabel(x)
-    ax.set_ylabel(y)
+    width, height = extent(ax)
+    ax.set_xlabel(wrapped(x, width / _LABEL))
+    ax.set_ylabel(wrapped(y, height / _LABEL))
     shown = ax.get_legend_handles_labels()[0] if handles is None else handles
-    title = wrapped(title, ax)
+    title = wrapped(title, width / _TITLE)
     if not shown:
         ax.set_title(title)
         return
@@ -112,7 +176,8 @@ def legend_above(
     ax: Axes, handles: Sequence[Artist], labels: Sequence[str], heading: str | None = None
 ) -> int:
     """A legend right above the axes, in as few rows as their width allows; the number of rows."""
-    width = ax.get_window_extent().width * 72 / ax.figure.dpi
+    width, _ = extent(ax)
+    labels = short_names(labels, 44)
     longest = max(text_width(label) for label in labels) + 32
     columns = max(1, min(len(labels), int(width // longest)))
     ax.legend(
@@ -128,78 +193,43 @@ def legend_above(
     return math.ceil(len(labels) / columns) + (heading is not None)
 
 
-def wrapped(title: str, ax: Axes) -> str:
-    """A title in lines not wider than its axes; Chinese, which has no blanks, breaks anywhere."""
-    width = ax.get_window_extent().width * 72 / ax.figure.dpi
-    factor = 1.25  # a title's letters are that much larger than those of text_width()
-    lines = [""]
-    for word in re.findall(r"[^\s\u2e80-\uffff]+\s*|[\u2e80-\uffff]\s*|\s+", title):
-        if lines[-1] and factor * text_width(lines[-1] + word.rstrip()) > width:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join(line.strip() for line in lines)
+def legend_over(axes: Sequence[Axes], handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend above the titles of the first row of panels, as wide as they are together.
 
-
-def text_width(text: str) -> float:
-    """About how many points a small text takes; a Chinese character as much as two letters."""
-    return sum(9.0 if ord(character) > 0x2E80 else 4.9 for character in text)
-
-
-def cloud(
-    ax: Axes,
-    x: ArrayLike,
-    y: ArrayLike,
-    words: Words,
-    *,
-    label: str | None = None,
-    colour: str = style.DATA,
-    scale: bool = True,
-) -> Artist:
-    """Points, or, where they are too many to tell apart, hexagons shaded by the number of rows."""
-    x, y = np.asarray(x), np.asarray(y)
-    if len(x) <= style.MOST_POINTS:
-        many = min(1.0, len(x) / 2000)
-        return ax.scatter(
-            x, y, s=16 - 11 * many, color=colour, alpha=0.65 - 0.4 * many, linewidths=0, label=label, zorder=2
-        )
-    hexagons = ax.hexbin(x, y, gridsize=55, mincnt=1, bins="log", cmap=style.COUNTS, linewidths=0.1, zorder=1)
-    if scale:
-        bar = ax.figure.colorbar(hexagons, ax=ax, shrink=0.7, pad=0.02, aspect=25)
-        bar.set_label(words.say("rows per cell"))
-        bar.outline.set_visible(False)
-    return hexagons
-
-
-def draw_smooth(ax: Axes, smooth: Smooth, words: Words, colour: str = style.SMOOTH) -> None:
-    """A smooth and its pointwise band."""
-    ax.plot(smooth.x, smooth.mean, color=colour, label=words.say("smooth, 95% band"), zorder=4)
-    ax.fill_between(
-        smooth.x, smooth.low, smooth.high, color=colour, alpha=style.BAND_ALPHA, linewidth=0, zorder=3
+    Blank lines above the first panel's title make room for it in the layout.
+    """
+    first = axes[0]
+    left, right = first.get_window_extent(), axes[-1].get_window_extent()
+    width = max((max(left.x1, right.x1) - left.x0) * 72 / first.figure.dpi, extent(first)[0])
+    labels = short_names(labels, 44)
+    longest = max(text_width(label) for label in labels) + 32
+    columns = max(1, min(len(labels), int(width // longest)))
+    title = first.title
+    height = 1.2 * float(title.get_fontsize())
+    own = title.get_text()
+    lines = (own.count("\n") + 1) if own else 0
+    legend = first.legend(
+        handles,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        bbox_transform=first.transAxes
+        + ScaledTranslation(0, (4 + lines * height) / 72, first.figure.dpi_scale_trans),
+        ncols=columns,
+        borderaxespad=0.0,
+        columnspacing=1.2,
     )
-
-
-def intervals(
-    ax: Axes,
-    at: ArrayLike,
-    low: ArrayLike,
-    high: ArrayLike,
-    *,
-    horizontal: bool = True,
-    colour: str | Sequence[str] = style.DATA,
-    width: float = 1.2,
-    alpha: float = 1.0,
-) -> LineCollection:
-    """Interval bars as one collection, which stays fast with thousands."""
-    at, low, high = (np.asarray(values, dtype=np.float64) for values in (at, low, high))
-    ends = (
-        np.stack([np.column_stack([low, at]), np.column_stack([high, at])], axis=1)
-        if horizontal
-        else np.stack([np.column_stack([at, low]), np.column_stack([at, high])], axis=1)
+    legend.set_in_layout(False)
+    rows = math.ceil(len(labels) / columns)
+    first.annotate(
+        "\n".join(" " * (rows + 1)),
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 4 + lines * height),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=style.SMALL,
     )
-    lines = LineCollection(list(ends), colors=colour, linewidths=width, alpha=alpha, zorder=2)
-    ax.add_collection(lines)
-    ax.autoscale_view()
-    return lines
 
 
 def zero_line(ax: Axes, *, horizontal: bool = True, at: float = 0.0) -> None:
@@ -208,63 +238,42 @@ def zero_line(ax: Axes, *, horizontal: bool = True, at: float = 0.0) -> None:
     draw(at, color=style.REFERENCE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1.5)
 
 
-def name_points(
-    ax: Axes,
-    x: ArrayLike,
-    y: ArrayLike,
-    names: Sequence[str],
-    *,
-    limit: int = 8,
-    to_left: ArrayLike | None = None,
-    rise: float = 0.0,
-) -> None:
-    """Names beside a few points, on the side where there is room or where ``to_left`` says.
-
-    Names that would cover one another are left out. ``rise`` moves names up, and those on the right down, by
-    so many points.
-    """
-    sides = None if to_left is None else np.asarray(to_left, dtype=bool)
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    left, right = ax.get_xlim()
-    taken: list[tuple[float, float, float]] = []
-    bottom, top = ax.get_ylim()
-    points = ax.get_window_extent()
-    width, height = (length * 72 / ax.figure.dpi for length in (points.width, points.height))
-    for i, (at_x, at_y, name) in enumerate(list(zip(x, y, names, strict=True))[:limit]):
-        place = (at_x - left) / (right - left) * width, (at_y - bottom) / (top - bottom) * height
-        on_left = place[0] > 0.8 * width if sides is None else bool(sides[i])
-        long = text_width(name)
-        start = place[0] - long - 5 if on_left else place[0] + 5
-        if any(start < b and start + long > a and abs(place[1] - c) < 9 for a, b, c in taken):
-            continue
-        taken.append((start, start + long, place[1]))
-        ax.annotate(
-            name,
-            (at_x, at_y),
-            xytext=(-5 if on_left else 5, rise if on_left else -rise),
-            textcoords="offset points",
-            ha="right" if on_left else "left",
-            va="center",
-            fontsize=style.SMALL,
-            color=style.BLACK,
-            zorder=6,
-        )
+def room_for_names(ax: Axes, count: int) -> bool:
+    """Whether ``count`` names, one above the other, can be read along the height of some axes."""
+    return count <= style.MOST_NAMES and extent(ax)[1] / count >= 7.5
 
 
-def category_axis(ax: Axes, labels: Sequence[str], *, horizontal: bool = True) -> None:
-    """Named positions 0, 1, ...; long names on the x axis are turned."""
-    positions = np.arange(len(labels))
-    if not horizontal:
-        ax.set_yticks(positions, labels)
-        return
-    room = ax.get_window_extent().width * 72 / ax.figure.dpi
-    crowded = sum(text_width(label) + 8 for label in labels) > room
-    if crowded:
-        ax.set_xticks(positions, labels, rotation=40, ha="right", rotation_mode="anchor")
+def named_rows(ax: Axes, names: Iterable[object], positions: ArrayLike | None = None) -> None:
+    """Names along the y axis, at 0, 1, ... or at ``positions``, as large as there is room for."""
+    names = list(names)
+    width, height = extent(ax)
+    at = np.arange(len(names)) if positions is None else np.asarray(positions)
+    size = min(style.TICKS, 0.8 * height / max(len(names), 1))
+    ax.set_yticks(at, short_names(names, max(14, int(0.4 * width / 4.9))), fontsize=max(size, 5.0))
+
+
+def named_columns(ax: Axes, names: Iterable[object]) -> bool:
+    """Names along the x axis, at 0, 1, ..., turned where they are long; False, and none, without room."""
+    names = list(names)
+    step = extent(ax)[0] / max(len(names), 1)
+    if step < 7.0:
+        ax.set_xticks([])
+        return False
+    at = np.arange(len(names))
+    texts = [str(name) for name in names]
+    if max(text_width(text) for text in texts) + 6 <= step:
+        ax.set_xticks(at, texts)
+        return True
+    texts = short_names(texts, 20)
+    if max(text_width(text) for text in texts) + 6 <= step:
+        ax.set_xticks(at, texts)
+    elif step >= 20:
+        ax.set_xticks(at, texts, rotation=40, ha="right", rotation_mode="anchor")
     else:
-        ax.set_xticks(positions, labels)
+        ax.set_xticks(at, texts, rotation=90, fontsize=min(style.TICKS, 0.85 * step))
+    return True
 
 
-def whole_ticks(ax: Axes, *, horizontal: bool = True) -> None:
-    """Ticks at whole numbers only."""
-    (ax.xaxis if horizontal else ax.yaxis).set_major_locator(MaxNLocator(integer=True, nbins=8))
+def whole_ticks(ax: Axes, *, most: int = 8) -> None:
+    """Ticks of the x axis at whole numbers only."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=most))

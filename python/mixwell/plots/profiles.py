@@ -16,7 +16,8 @@ from mixwell.data.frame import near
 from mixwell.errors import DataError, MixwellError, ModelError
 from mixwell.inference.profile import Curve, Profile
 from mixwell.plots import style
-from mixwell.plots.layout import panels, zero_line
+from mixwell.plots.layout import columns_for, extent, finish, overall, panels, panels_that_fit, zero_line
+from mixwell.plots.names import short_names
 from mixwell.plots.smooth import density
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, words
@@ -120,9 +121,11 @@ def plot_profile(
     for name in wanted:
         if name not in known:
             raise DataError(f"The profile holds no parameter {name!r}{near(name, known)}")
-    columns = 3 if len(wanted) not in (1, 2, 4) else min(len(wanted), 2)
+    if not wanted:
+        raise DataError("parameters= names none to draw; leave it out for all.")
+    columns = columns_for(ax, len(wanted), 2 if len(wanted) == 4 else 3)
     rows = -(-len(wanted) // columns)
-    axes = panels(ax, len(wanted), columns, (max(4.4, 3.1 * columns), max(3.3, 2.6 * rows)))
+    axes = panels(ax, len(wanted), columns, (max(4.4, 3.2 * columns), max(3.3, 2.6 * rows)))
     for i, (panel, name) in enumerate(zip(axes, wanted, strict=True)):
         curve = known[name]
         if kind == "zeta":
@@ -131,12 +134,13 @@ def plot_profile(
         else:
             draw_density(panel, curve)
             label = text.say("density")
-        panel.set_xlabel(curve.name if curve.name in text.labels else text.name(curve.name))
-        if i % columns == 0:
-            panel.set_ylabel(label)
+        panel.locator_params(axis="x", nbins=max(2, int(extent(panel)[0] / 35)))
+        finish(panel, "", text.name(curve.name), label if i % columns == 0 else "")
+    title = text.say("Profile zeta") if kind == "zeta" else text.say("Profile density")
     if len(wanted) == 1:
-        title = text.say("Profile zeta") if kind == "zeta" else text.say("Profile density")
         axes[0].set_title(title)
+    else:
+        overall(axes, title, 1, own=ax is None)
     return axes[0]
 
 
@@ -144,6 +148,7 @@ def draw_zeta(ax: Axes, curve: Curve) -> None:
     """zeta of one parameter, with bars of its intervals."""
     line = profile_line(curve.values, curve.zeta)
     ax.plot(line.value, line.zeta, color=style.MODEL)
+    named = extent(ax)[1] > 70
     zero_line(ax)
     ax.axvline(curve.estimate, color=style.REFERENCE, linewidth=0.8, linestyle=":")
     for level in _LEVELS:
@@ -154,6 +159,18 @@ def draw_zeta(ax: Axes, curve: Curve) -> None:
                 ax.plot([end, end], [0, sign], color=style.QUIET, linewidth=0.8, zorder=1)
         if curve.zeta[-1] + 1e-6 >= z:
             ax.plot([low, high], [z, z], color=style.QUIET, linewidth=0.8, zorder=1)
+            if not named:
+                continue
+            ax.annotate(
+                f"{level:.0%}",
+                (1, z),
+                xycoords=("axes fraction", "data"),
+                xytext=(2, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=6,
+                color=style.DATA,
+            )
 
 
 def draw_density(ax: Axes, curve: Curve) -> None:
@@ -175,6 +192,7 @@ def plot_pairs(
     estimates: ArrayLike | None = None,
     *,
     parameters: Sequence[str] | None = None,
+    title: str | None = None,
     ax: Axes | None = None,
     labels: Labels = None,
     lang: Lang = "en",
@@ -191,8 +209,11 @@ def plot_pairs(
         The p parameters.
     estimates
         Length p, drawn as lines.
+    title
+        Over all panels, when they have a figure of their own; by default how many draws there are.
     parameters
-        Those to draw, at most 7; by default the first 7 that vary.
+        Those to draw, at most 7; by default the first 7 that vary, in the place of ``ax`` no more than have
+        room there.
     ax, labels, lang
         As in :func:`plot_profile`.
 
@@ -230,6 +251,8 @@ def plot_pairs(
             f"plot_pairs() draws 1 to {_MOST_PAIRS} parameters that vary, not {len(chosen)}; "
             "name some with parameters=."
         )
+    if parameters is None:
+        chosen = chosen[: max(2, min(panels_that_fit(ax, 0.8, 0.7)))]
     p = len(chosen)
     axes = panels(ax, p * p, p, (max(4.0, 1.75 * p + 0.8), max(3.6, 1.6 * p + 0.5)))
     values = values[defined[:, chosen].all(axis=1)]
@@ -252,7 +275,14 @@ def plot_pairs(
                 panel.set_ylim(*spread(y))
             else:
                 r = correlations[row, column]
-                panel.text(0.5, 0.5, f"{r:.2f}", ha="center", va="center", fontsize=8 + 6 * abs(r))
+                panel.text(
+                    0.5,
+                    0.5,
+                    f"{r + 0.0:.2f}".replace("-0.00", "0.00"),
+                    ha="center",
+                    va="center",
+                    fontsize=8 + 6 * abs(r),
+                )
                 panel.set_axis_off()
                 panel.set_xlim(0, 1)
                 panel.set_ylim(0, 1)
@@ -271,12 +301,14 @@ def plot_pairs(
                     folded(text.name(names[chosen[row]])) if row > 0 else text.say("density"),
                     fontsize=style.SMALL,
                 )
+    overall(axes, title or text.say("{n} draws", n=len(values)), 1, own=ax is None)
     return axes[0]
 
 
 def folded(name: str) -> str:
     """A long name in lines."""
-    return name.replace(":", ":\n").replace("|", "|\n") if len(name) > 14 else name
+    lines = name.replace(":", ":\n").replace("|", "|\n").split("\n") if len(name) > 14 else [name]
+    return "\n".join(short_names(lines, 22))
 
 
 def spread(values: FloatArray) -> tuple[float, float]:

@@ -151,7 +151,8 @@ def density(values: FloatArray, points: int = 401) -> Density:
     >>> round(float(np.trapezoid(found.height, found.x)), 2)
     1.0
     """
-    h = bandwidth(values)
+    # Constant values: a narrow peak.
+    h = bandwidth(values) or 1e-3 * max(1.0, float(np.abs(values).max()))
     low, high = float(values.min()) - 3 * h, float(values.max()) + 3 * h
     grid = np.linspace(low, high, points)
     step = grid[1] - grid[0]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+
+from mixwell.design.record import Design
+from mixwell.errors import DataError, MixwellError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +40,10 @@ REFERENCE = "#3A3A3A"
 BAND_ALPHA = 0.2
 
 SMALL = 8.0
+TICKS = 8.5
+
+# Series that colours and markers tell apart; more are refused.
+MOST_SERIES = 14
 
 # Beyond this many points a cloud is drawn as hexagons shaded by count.
 MOST_POINTS = 6000
@@ -73,8 +82,26 @@ def colour(index: int) -> str:
 
 
 def marker(index: int) -> str:
-    """Marker of the index-th series, so that colour is never the only difference."""
-    return MARKERS[index % len(MARKERS)]
+    """Marker of the index-th series, so that colour is never the only difference.
+
+    When colours come again, they come with another marker.
+    """
+    return MARKERS[(index + index // len(CYCLE)) % len(MARKERS)]
+
+
+def check_series(name: str, count: int) -> None:
+    """Whether colours tell the values of a variable apart.
+
+    Raises
+    ------
+    DataError
+        If there are more than 14.
+    """
+    if count > MOST_SERIES:
+        raise DataError(
+            f"{name!r} has {count} values, and colours tell {MOST_SERIES} apart; put it along the axis, or "
+            "cut it into fewer."
+        )
 
 
 def chinese_font() -> str | None:
@@ -102,8 +129,8 @@ def settings() -> dict[str, object]:
         "axes.titlesize": 10.5,
         "axes.labelsize": 9.5,
         "axes.axisbelow": True,
-        "xtick.labelsize": 8.5,
-        "ytick.labelsize": 8.5,
+        "xtick.labelsize": TICKS,
+        "ytick.labelsize": TICKS,
         "legend.frameon": False,
         "legend.fontsize": 8.5,
         "legend.handlelength": 1.6,
@@ -112,11 +139,44 @@ def settings() -> dict[str, object]:
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw with :func:`settings`, and leave the caller's own untouched."""
+    """A picture: its arguments checked, drawn with :func:`settings`, the caller's own left untouched."""
+    signature = inspect.signature(draw)
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_arguments(draw.__name__, signature, args, kwargs)
         with mpl.rc_context(settings()):  # type: ignore[arg-type]
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def check_arguments(
+    name: str, signature: inspect.Signature, args: Sequence[object], kwargs: Mapping[str, object]
+) -> None:
+    """What every picture is asked in the same way: Axes, names, a level, the records of a fit.
+
+    Raises
+    ------
+    MixwellError
+        If ``ax`` is not one Axes, ``labels`` no mapping, or ``level`` not between 0 and 1.
+    DataError
+        If something else than a design and its fit is given where these are expected.
+    """
+    first = [parameter for parameter in signature.parameters][: len(args)]
+    given = {**dict(zip(first, args, strict=False)), **kwargs}
+    if "design" in signature.parameters and not isinstance(given.get("design"), Design):
+        raise DataError(
+            f"{name}() takes the two records of a fit, {name}(fit.design, fit.fit); as a method of fit.plot "
+            "it needs neither."
+        )
+    ax, labels, level = given.get("ax"), given.get("labels"), given.get("level", 0.95)
+    if ax is not None and not isinstance(ax, Axes):
+        raise MixwellError(
+            f"ax= takes one matplotlib Axes, not a {type(ax).__name__}; of several made by plt.subplots() "
+            "give one, axes[0] say."
+        )
+    if labels is not None and not isinstance(labels, Mapping):
+        raise MixwellError(f'labels= takes names of variables, {{"weight": "Weight (g)"}}, not {labels!r}.')
+    if not (isinstance(level, float | int) and 0 < level < 1):
+        raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")

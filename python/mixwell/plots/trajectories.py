@@ -16,8 +16,18 @@ from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.along import Covariate, GroupLines, covariate_along, group_lines
-from mixwell.plots.grouped import evenly, factor_index
-from mixwell.plots.layout import category_axis, legend_above, panels
+from mixwell.plots.grouped import evenly, factor_index, some_of, whole
+from mixwell.plots.layout import (
+    extent,
+    margin_labels,
+    named_columns,
+    overall,
+    panels,
+    panels_that_fit,
+    whole_ticks,
+)
+from mixwell.plots.marks import spread_out
+from mixwell.plots.names import short_names, wrapped
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
 
@@ -33,9 +43,9 @@ def plot_trajectories(
     fit: Fit,
     x: str | None = None,
     group: str | None = None,
-    levels: Sequence[str] | None = None,
+    levels: Sequence[str] | str | None = None,
     *,
-    most: int = 16,
+    most: int = 18,
     level: float = 0.95,
     ax: Axes | None = None,
     labels: Labels = None,
@@ -60,7 +70,7 @@ def plot_trajectories(
         The groups to draw; by default an even choice over the order of their random effects, both ends
         included.
     most
-        Panels at most.
+        Panels at most; in the place of ``ax`` no more than have room there.
     level
         Of the band of the population line (Satterthwaite's degrees of freedom).
     ax
@@ -95,11 +105,14 @@ def plot_trajectories(
     index = factor_index(design, group)
     axis = covariate_along(design, index, x)
     factor = design.factors[index]
+    fit_columns, fit_rows = panels_that_fit(ax, 1.15, 1.1)
+    if levels is None and most > 0:
+        most = min(most, fit_columns * fit_rows)
     shown = chosen_groups(design, fit, index, levels, most)
     lines = group_lines(design, fit, index, axis, shown, level)
-    columns = min(len(shown), 4 if len(shown) > 6 else 3)
+    columns = min(len(shown), fit_columns, 3 if len(shown) <= 6 else 4 if len(shown) <= 16 else 6)
     rows = -(-len(shown) // columns)
-    wide = 1.2 if axis.ticks is not None and len(axis.ticks) > 3 else 1.0
+    wide = 1.2 if axis.ticks is not None and len(axis.ticks) > 3 else 1.0 if columns <= 4 else 0.85
     axes = panels(
         ax,
         len(shown),
@@ -108,59 +121,50 @@ def plot_trajectories(
         share_x=True,
         share_y=True,
     )
+    room = int(extent(axes[0])[0] / 5.5)
+    titles = short_names(factor.levels[shown], room)
     for i, panel in enumerate(axes):
         mine = factor.codes == shown[i]
         draw_group(panel, axis, lines, i, axis.position[mine], design.y[mine], level, text)
-        panel.set_title(str(factor.levels[shown[i]]), fontsize=style.SMALL + 1, pad=3)
-    figure = axes[0].figure
-    if axis.ticks is not None:
-        for panel in axes:
-            category_axis(panel, axis.ticks)
+        panel.set_title(titles[i], fontsize=style.SMALL + 1, pad=3)
+    name_along(axes, axis)
     margin_labels(axes, columns, text.name(axis.name), text.name(design.response_name))
-    handles, names = axes[0].get_legend_handles_labels()
-    shown_count = (
-        f"{len(shown)}"
-        if len(shown) == factor.n_levels
-        else text.say("{n} of {all}", n=len(shown), all=factor.n_levels)
-    )
     title = text.say(
         "{y} along {x} by {group} ({count})",
         y=text.name(design.response_name),
         x=text.name(axis.name),
         group=text.name(factor.name),
-        count=shown_count,
+        count=text.count(len(shown), factor.n_levels),
     )
-    if ax is None:
-        figure.suptitle(title, fontsize=10.5)
-        figure.legend(handles, names, loc="outside lower center", ncols=3)
-    else:
-        legend_above(axes[0], handles, names)
-        axes[0].set_title(axes[0].get_title(), pad=8 + 14 * len(names))
+    overall(axes, title, 3, own=ax is None)
     return axes[0]
 
 
-def margin_labels(axes: Sequence[Axes], columns: int, x: str, y: str) -> None:
-    """Axis labels on the panels of the left column and the lowest of each column."""
-    for i, panel in enumerate(axes):
-        if i % columns == 0:
-            panel.set_ylabel(y)
-        if i + columns >= len(axes):
-            panel.set_xlabel(x)
+def name_along(axes: Sequence[Axes], axis: Covariate) -> None:
+    """Ticks of the covariate: levels by name, whole numbers where there are only such."""
+    for panel in axes:
+        if axis.ticks is not None:
+            named_columns(panel, axis.ticks)
+        elif whole(axis.position):
+            whole_ticks(panel, most=5)
 
 
 def chosen_groups(
-    design: Design, fit: Fit, factor: int, levels: Sequence[str] | None, most: int
+    design: Design, fit: Fit, factor: int, levels: Sequence[str] | str | None, most: int
 ) -> Positions:
     """Codes of the groups named, or of an even choice over the order of their first random effect.
 
     Raises
     ------
     DataError
-        If a level does not exist.
+        If a level does not exist, or none is asked for.
     """
     known = [str(level) for level in design.factors[factor].levels]
     if levels is None:
-        return evenly(np.argsort(fit.modes[factor][:, 0], kind="stable"), most)
+        return some_of(np.argsort(fit.modes[factor][:, 0], kind="stable"), most)
+    levels = [levels] if isinstance(levels, str) else levels
+    if not len(levels):
+        raise DataError("levels= names no group to draw; leave it out for an even choice.")
     place = {level: i for i, level in enumerate(known)}
     for level in levels:
         if str(level) not in place:
@@ -200,12 +204,13 @@ def draw_group(
         lines.group[i][own],
         color=style.GROUP,
         marker="_" if alone else None,
-        markersize=14,
+        markersize=16,
+        markeredgewidth=2.5,
         linewidth=2,
         label=text.say("group"),
         zorder=3,
     )
-    jitter = 0.0 if axis.ticks is None else ((np.arange(len(x)) * 0.6180339887) % 1 - 0.5) * 0.25
+    jitter = 0.0 if axis.ticks is None else 0.25 * spread_out(len(x))
     shown = evenly(np.argsort(x, kind="stable"), 400)
     ax.scatter(
         (x + jitter)[shown],
@@ -232,8 +237,8 @@ def plot_concepts(
 ) -> Axes:
     """What a random intercept, a random slope, and both say about the groups, from the fit itself.
 
-    Each panel draws the same fixed effects; lines of the groups add the conditional modes of the intercept
-    only, of the slopes only, or of all effects, and leave the others at zero.
+    Each panel draws the same fixed effects, averaged over the groups; lines of the groups add the conditional
+    modes of the intercept only, of the slopes only, or of all effects, and leave the others at zero.
 
     Parameters
     ----------
@@ -272,7 +277,8 @@ def plot_concepts(
     axis = covariate_along(design, index, x)
     shown = chosen_groups(design, fit, index, None, _CONCEPT_LINES)
     lines = group_lines(design, fit, index, axis, shown)
-    axes = panels(ax, 3, 3, (9.6, 3.7), share_x=True, share_y=True)
+    columns = 1 if panels_that_fit(ax, 0.8, 1.0)[0] < 3 else 3
+    axes = panels(ax, 3, columns, (9.6, 3.9), share_x=True, share_y=True)
     parts = (
         (text.say("random intercept"), intercept),
         (text.say("random slope"), ~intercept),
@@ -281,21 +287,25 @@ def plot_concepts(
     modes = fit.modes[index][shown]
     average = lines.population.mean(axis=0)
     for panel, (title, used) in zip(axes, parts, strict=True):
-        drawn = lines.population + np.einsum("gmk,gk->gm", lines.columns, modes * used)
+        drawn = average + np.einsum("gmk,gk->gm", lines.columns, modes * used)
         paths = [np.column_stack([lines.x, line]) for line in drawn]
         panel.add_collection(
             LineCollection(paths, colors=style.GROUP, linewidths=0.9, alpha=0.55, label=text.say("groups"))
         )
         panel.plot(lines.x, average, color=style.MODEL, linewidth=2.6, label=text.say("population"), zorder=4)
         panel.autoscale_view()
-        if axis.ticks is not None:
-            category_axis(panel, axis.ticks)
-        panel.set_title(title)
-    margin_labels(axes, 3, text.name(axis.name), text.name(design.response_name))
-    handles, names = axes[0].get_legend_handles_labels()
-    if ax is None:
-        axes[0].figure.legend(handles, names, loc="outside lower center", ncols=2)
-    else:
-        legend_above(axes[0], handles, names)
-        axes[0].set_title(axes[0].get_title(), pad=8 + 14 * len(names))
+        panel.set_title(wrapped(title, extent(panel)[0]))
+    name_along(axes, axis)
+    margin_labels(axes, columns, text.name(axis.name), text.name(design.response_name))
+    overall(
+        axes,
+        text.say(
+            "Random effects of {group} along {x} ({count})",
+            group=text.name(factor.name),
+            x=text.name(axis.name),
+            count=text.count(len(shown), factor.n_levels),
+        ),
+        2,
+        own=ax is None,
+    )
     return axes[0]

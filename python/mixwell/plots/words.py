@@ -39,6 +39,10 @@ class Words:
             pieces.append(self.labels.get(name, name) + bracket + level)
         return ":".join(pieces)
 
+    def count(self, shown: int, everything: int) -> str:
+        """How many are drawn: ``18``, or ``80 of 2410``."""
+        return f"{shown}" if shown == everything else self.say("{n} of {all}", n=shown, all=everything)
+
 
 def words(lang: str, labels: Labels) -> Words:
     """Check the language; Chinese becomes English, with a warning, where no font has its characters.
@@ -125,17 +129,37 @@ CHINESE: Mapping[str, str] = {
     "mean ± SE": "均值 ± 标准误",
     "{level}: mean ± SE": "{level}：均值 ± 标准误",
     "n = {n}": "n = {n}",
+    "{n} levels": "{n}个水平",
+    "rows": "行",
+    "rows (white: none)": "行数（白色：无）",
+    "Hierarchy of {n} rows": "{n}行数据的层次结构",
+    "Rows by {groups}": "按{groups}的行数",
+    "{title}: {n} in each coloured cell": "{title}：每个有色格{n}行",
+    "Not for this model.": "本模型没有此图。",
+    "{title}: {verdict}": "{title}：{verdict}",
+    "fine": "符合",
+    "look": "留意",
+    "violated": "违背",
+    "{effect}, SD {sd:.3g}": "{effect}，标准差{sd:.3g}",
+    "model: normal": "模型：正态分布",
+    "rows per cell of {a} by {b} levels": "每格（{a}×{b}个水平）的行数",
+    "{title} (variance estimated as zero)": "{title}（方差估计为零）",
+    "{n} draws of a parametric bootstrap": "参数自助法的{n}次抽样",
+    "{n} draws of the large-sample normal distribution": "大样本正态分布的{n}次抽样",
+    "{n} draws": "{n}次抽样",
     # titles
     "Residuals against fitted values": "残差与拟合值",
     "Residuals against {x}": "残差与{x}",
     "Residuals against leverage": "残差与杠杆值",
-    "Residuals by {group}": "按{group}的残差",
-    "Residuals by {group} ({count})": "按{group}的残差（{count}）",
+    "Residuals by {group}": "各{group}的残差",
+    "Residuals by {group} ({count})": "各{group}的残差（{count}）",
     "Residuals in order within {group}": "{group}内按次序的残差",
     "Autocorrelation of residuals within {group}": "{group}内残差的自相关",
     "Distribution of residuals": "残差的分布",
     "Normal quantiles of residuals": "残差的正态分位数图",
     "Spread of residuals": "残差的离散程度",
+    "Random effects of {group} along {x} ({count})": "{group}的随机效应随{x}的变化（{count}）",
+    "Random effects of {group} ({count})": "{group}的随机效应（{count}）",
     "Random effects of {group}": "{group}的随机效应",
     "Shrinkage of {group} ({count})": "{group}的收缩（{count}）",
     "Marginal means of {y}": "{y}的边际均值",
@@ -143,15 +167,16 @@ CHINESE: Mapping[str, str] = {
     "Checks of {formula}": "模型检查：{formula}",
     "Profile zeta": "剖面ζ",
     "Profile density": "剖面密度",
-    "{effect} by {group}": "按{group}的{effect}",
-    "{effect}, {n} levels of {group}": "{effect}，{group}的{n}个水平",
+    "{effect} by {group}": "各{group}的{effect}",
     "{measure} by {group}": "按{group}的{measure}",
-    "{y} by {groups}": "按{groups}的{y}",
+    "{y} by {groups}": "各{groups}的{y}",
     "{y} along {x}, a line per {group} ({count})": "{y}随{x}的变化，每条线为一个{group}（{count}）",
-    "{y} along {x} by {group} ({count})": "按{group}的{y}随{x}的变化（{count}）",
+    "{y} along {x} by {group} ({count})": "各{group}的{y}随{x}的变化（{count}）",
     "{first} and {second}": "{first}与{second}",
     "{x} and {hue}": "{x}与{hue}",
     "{n} of {all}": "{all}中的{n}",
     "{title}, correlation {r:.2f}": "{title}，相关系数{r:.2f}",
     "{title} ({n} not defined)": "{title}（{n}个无定义）",
+    "{title} ({n} beyond the axes)": "{title}（{n}个在坐标范围之外）",
+    "{title} ({count})": "{title}（{count}）",
 }
