@@ -72,7 +72,7 @@ class RobustCovariance:
     @property
     def title(self) -> str:
         """What the tests use, for a sentence."""
-        return f"{self.kind} standard errors by {self.cluster}"
+        return f"Satterthwaite's method with {self.kind} standard errors by {self.cluster}"
 
     @property
     def n_clusters(self) -> int:

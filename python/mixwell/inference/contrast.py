@@ -154,8 +154,8 @@ def checked_rows(rows: FloatArray, n_coefficients: int) -> FloatArray:
         When the number of columns is not p, a value is not finite, or a row is zero.
     """
     rows = np.atleast_2d(np.asarray(rows, dtype=np.float64))
-    if rows.size == 0:
-        raise ModelError("The contrast is empty: it has no rows, or there are no fixed effects.")
+    if len(rows) == 0 and n_coefficients > 0:
+        raise ModelError("The contrast is empty: it has no rows.")
     if rows.ndim != 2 or rows.shape[1] != n_coefficients:
         raise ModelError(
             f"A contrast has one number for each of the {n_coefficients} fixed effects; "

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from mixwell.data.output import NativeFrame, noted_frame
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
+from mixwell.report import frames
 from mixwell.result.engine import Engine
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class MarginalMeans(Engine):
         0  Treatment    Male       2  30.2690  11.8373   0.0002
         1  Treatment  Female       2  31.2783   8.6905   0.0010
         """
-        method, _ = self._method(ddf, robust, cluster)
+        method, title = self._method(ddf, robust, cluster)
         lines = simple_effects.joint_tests(self.design, self.fit, method, by=by, at=at)
         tests = [(line.term, line.within, line.test) for line in lines if line.test is not None]
         names = marginal_means.listed_names(by)
@@ -149,7 +150,7 @@ class MarginalMeans(Engine):
                 "f_value": [test.f_value for _, _, test in tests],
                 "p_value": [test.p_value for _, _, test in tests],
             },
-            simple_effects.partly_estimable(lines),
+            " ".join([frames.method_note(title), simple_effects.partly_estimable(lines)]).rstrip(),
         )
 
     def emtrends(
