@@ -78,6 +78,8 @@ def read_file(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: there is no such file.") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not encoded in UTF-8; save it as UTF-8 first.") from None
     except ValueError as error:
         # What pandas and pyarrow raise for bytes that are not such a table.
         raise UserError(f"{path}: is not a readable {path.suffix} file: {error}") from None

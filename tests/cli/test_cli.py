@@ -259,3 +259,11 @@ def test_import_is_light() -> None:
     code = f"import sys, mixwell; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes("体重,窝\n1,a\n".encode("gbk"))
+    result = run("fit", "体重 ~ (1 | 窝)", path)
+    assert result.exit_code == 2
+    assert "not encoded in UTF-8" in result.stderr

@@ -102,7 +102,7 @@ SENTENCES: Mapping[str, str] = {
     "glance_group": "{group}（{levels}）",
     "glance_terms": "在0.05水平上，{names}的效应有统计学意义，{others}的效应无统计学意义。",
     "glance_terms_all": "在0.05水平上，{names}的效应有统计学意义。",
-    "glance_terms_none": "在0.05水平上，{names}的效应均无统计学意义。",
+    "glance_terms_none": "在0.05水平上，{names}的效应无统计学意义。",
     "glance_estimates": "估计值及{level}置信区间：{estimates}。",
     "glance_estimate": "{name} {estimate}（{low}至{high}）",
     "glance_interaction": "由于存在交互作用{names}，其中各变量的效应相互依赖，不宜单独解释。",
@@ -218,7 +218,7 @@ SENTENCES: Mapping[str, str] = {
     "fixed_absent": "模型不含固定效应。",
     "anova_clear": "按整项检验，在0.05水平上有统计学意义的有{names}。",
     "anova_unclear": "{names}无统计学意义，但这并不证明没有效应。",
-    "anova_unclear_all": "按整项检验，{names}在0.05水平上均无统计学意义，但这并不证明没有效应。",
+    "anova_unclear_all": "按整项检验，{names}在0.05水平上无统计学意义，但这并不证明没有效应。",
     "anova_term": "{term}（F({num_df}, {den_df}) = {f}，{p}）",
     "anova_means": (
         "模型没有截距，{terms}的系数是各水平的均值；其检验针对均值是否全为0，而非各水平间是否有差异。"
