@@ -13,6 +13,7 @@ import pytest
 
 import mixwell as mw
 from mixwell.errors import DataError, FormulaError, MixwellError, ModelError
+from mixwell.inference.degrees_of_freedom import METHODS
 
 FORMULA = "weight ~ Treatment * sex + Lsize + (1 | Litter)"
 
@@ -187,6 +188,32 @@ def test_what_has_no_answer_is_said(
 ) -> None:
     with pytest.raises(error, match=words):
         ask(fit_of(model))
+
+
+# ---- models without fixed effects, and too few groups
+
+
+@pytest.mark.parametrize("ddf", METHODS)
+def test_a_model_without_fixed_effects_has_empty_tables(ddf: str) -> None:
+    fit = mw.lmer("Yield ~ 0 + (1 | Batch)", mw.datasets.load_dyestuff())
+    assert len(fit.tidy(ddf=ddf, conf_int=True)) == len(fit.anova(ddf=ddf)) == len(fit.conf_int(ddf=ddf)) == 0
+    assert "Yield" in str(fit.summary(ddf=ddf))
+    with pytest.raises(ModelError, match="no fixed effects"):
+        fit.emmeans("1", ddf=ddf)
+    with pytest.raises(FormulaError, match="there are none"):
+        fit.test("a", ddf=ddf)
+
+
+def test_kenward_roger_says_where_its_moments_are_those_of_no_f() -> None:
+    """Three groups, and three hypotheses that vary between them: no F distribution has these moments."""
+    rng = np.random.default_rng(0)
+    group, kind = np.repeat(np.arange(3), 20), np.tile(np.arange(3), 20)
+    y = rng.normal(size=60) + rng.normal(size=3)[group] + rng.normal(size=(3, 3))[group, kind]
+    fit = mw.lmer("y ~ a + (a | g)", {"y": y, "g": group.astype(str), "a": np.array(["p", "q", "r"])[kind]})
+    with pytest.raises(ModelError, match=r"breaks down.*one by one"):
+        fit.test(np.eye(3), joint=True, ddf="kenward-roger")
+    assert np.isfinite(fit.test(np.eye(3), ddf="kenward-roger")["p_value"]).all()
+    assert np.isfinite(fit.test(np.eye(3), joint=True)["p_value"]).all()
 
 
 # ---- tails

@@ -737,6 +737,8 @@ def emmeans(
     if type_ not in ("link", "response"):
         raise MixwellError(f"type is 'link' (the scale of the model) or 'response', not {type_!r}.")
     factors, divide = _specs(specs, by)
+    if not len(fit.beta):
+        raise ModelError("The model has no fixed effects, so there are no marginal means.")
     means, factors, over, nests = _means(design, fit, factors, divide, at, weights, slope_of)
     recipe = design.recipe
     if recipe is None:

@@ -52,7 +52,13 @@ class KenwardRoger:
         return np.asarray(2 * variance**2 / np.einsum("ri,ij,rj->r", a, self.parameter_cov, a))
 
     def joint(self, rows: FloatArray, value: FloatArray) -> JointStatistic:
-        """F and its scale from the moments of the Wald statistic (Halekoh & Hojsgaard 2014, section 3)."""
+        """F and its scale from the moments of the Wald statistic (Halekoh & Hojsgaard 2014, section 3).
+
+        Raises
+        ------
+        ModelError
+            Where no F has these moments: a few groups, and nearly as many hypotheses about them.
+        """
         f_value = wald_f(rows, value, self.vcov)
         q = len(rows)
         if q == 1:
@@ -68,6 +74,12 @@ class KenwardRoger:
         a1 = float(traces @ self.parameter_cov @ traces)
         a2 = float(np.einsum("ij,iab,jba->", self.parameter_cov, parts, parts, optimize=True))
         den_df, factor = denominator(a1, a2, q)
+        # The moments of Wald's statistic are then not those of any F.
+        if not (np.isfinite(den_df) and den_df > 0 and factor > 0):
+            raise ModelError(
+                f"Too few groups for Kenward-Roger's joint test of {q} hypotheses: its approximation breaks "
+                "down. Test them one by one, or use ddf='satterthwaite'."
+            )
         return JointStatistic(factor * f_value, q, den_df, f_value)
 
 
@@ -253,4 +265,5 @@ def trace_pair(b: FloatArray, layout: Layout, left: Parameter, right: Parameter)
 
 def flat_product(left: FloatArray, right: FloatArray) -> FloatArray:
     """Sum over components of left' right: (C, D, p), (C, D, s) -> (p, s)."""
-    return np.asarray(left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1]))
+    rows = left.shape[0] * left.shape[1]
+    return np.asarray(left.reshape(rows, left.shape[2]).T @ right.reshape(rows, right.shape[2]))

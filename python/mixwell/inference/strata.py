@@ -33,7 +33,7 @@ class Counted:
 
     def row_df(self, rows: FloatArray) -> FloatArray:
         """The smallest among the coefficients that a row involves."""
-        return np.asarray(np.where(rows != 0, self.df, np.inf).min(axis=1))
+        return np.asarray(np.where(rows != 0, self.df, np.inf).min(axis=1, initial=np.inf))
 
     def joint(self, rows: FloatArray, value: FloatArray) -> JointStatistic:
         """Wald's F, with the smallest among the coefficients involved."""
@@ -160,7 +160,7 @@ def rank_with_x(parts: list[Stack], columns: list[tuple[int, int]], p: int) -> i
         rank += int(kept.sum())
         root = np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
         basis = vectors * root[:, np.newaxis, :] * scale[:, :, np.newaxis]
-        fitted = (basis.swapaxes(1, 2) @ zx).reshape(-1, p)
+        fitted = (basis.swapaxes(1, 2) @ zx).reshape(basis.shape[0] * basis.shape[2], p)
         projected += fitted.T @ fitted
     left = np.linalg.eigvalsh(np.eye(p) - projected)
     return rank + int(np.sum(left > RANK))
