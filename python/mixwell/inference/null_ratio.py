@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,13 @@ from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_t
 from mixwell.inference.exact import exact_p_value
 from mixwell.inference.information import covariance_of_estimates
 from mixwell.inference.nesting import RandomNesting, term_columns
-from mixwell.inference.refits import Refitting, in_portions
+from mixwell.lazy import lazy_module
 from mixwell.simulate import Seed, generator, simulate
+
+if TYPE_CHECKING:
+    from mixwell.inference import refits
+else:
+    refits = lazy_module("mixwell.inference.refits")
 
 FloatArray = NDArray[np.float64]
 NullMethod = Literal["mixture", "bootstrap", "exact"]
@@ -185,8 +190,8 @@ def null_ratios(
     """
     draw = _null_responses(small, small_fit, null.seed)
     reml = small_fit.reml
-    larger = Refitting(large, unit_start(large), reml=reml, control=control)
-    smaller = Refitting(small, small_fit.theta, reml=reml, control=control) if small.terms else None
+    larger = refits.Refitting(large, unit_start(large), reml=reml, control=control)
+    smaller = refits.Refitting(small, small_fit.theta, reml=reml, control=control) if small.terms else None
 
     def work(start: int, stop: int) -> FloatArray:
         responses = draw(stop - start)
@@ -196,7 +201,7 @@ def null_ratios(
         out: FloatArray = reduced - larger(responses).criterion
         return out
 
-    ratios = in_portions(null.n, work, "Likelihood ratios under the null hypothesis")
+    ratios = refits.in_portions(null.n, work, "Likelihood ratios under the null hypothesis")
     good = ratios[np.isfinite(ratios)]
     if not len(good):
         raise MixwellError("every refit under the null hypothesis failed; use method='mixture'")
