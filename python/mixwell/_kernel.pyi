@@ -68,6 +68,27 @@ class RefitsDict(TypedDict):
     beta: NDArray[np.float64]
     converged: NDArray[np.bool_]
 
+class DeletedDict(RefitsDict):
+    vcov_unscaled: NDArray[np.float64]
+    same_rank: NDArray[np.bool_]
+    failures: list[tuple[int, str, str, list[int]]]
+
+class Deletions:
+    def __new__(
+        cls,
+        sets: tuple[NDArray[np.int32], int],
+        reml: bool,
+        theta: NDArray[np.float64] | None,
+        held: bool,
+        control: tuple[int, float, int],
+        y: NDArray[np.float64],
+        x: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        factors: list[tuple[NDArray[np.int32], int]],
+        terms: list[tuple[int, list[NDArray[np.float64]]]],
+    ) -> Deletions: ...
+    def refit(self, first: int, last: int) -> DeletedDict: ...
+
 class Refitter:
     def __new__(
         cls,
@@ -97,6 +118,8 @@ class Problem:
     ) -> Problem: ...
     @property
     def n_theta(self) -> int: ...
+    @property
+    def work(self) -> float: ...
     @property
     def kept(self) -> list[int]: ...
     def components(self, theta: NDArray[np.float64], reml: bool) -> ComponentsDict: ...

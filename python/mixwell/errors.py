@@ -17,6 +17,10 @@ class ModelError(MixwellError, ValueError):
     """Formula and data are well formed but do not identify a model."""
 
 
+class TooFewLevelsError(ModelError):
+    """Fewer than two levels of a grouping factor are left."""
+
+
 class NewLevelsError(DataError):
     """New data holds levels of a factor that the fit has not seen."""
 

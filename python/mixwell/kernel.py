@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell._kernel import KernelError, Problem, Refitter
+from mixwell._kernel import Deletions, KernelError, Problem, Refitter
 from mixwell.design import Design
-from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError
+from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError, TooFewLevelsError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -39,6 +39,11 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
         )
     if kind == "core_too_large":
         return ModelError(f"{message}; drop the random slopes of one of them, or model fewer crossed factors")
+    if kind == "too_few_levels":
+        return TooFewLevelsError(
+            f"only one level of {design.factors[indices[0]].name} is left, whose variance cannot be "
+            "estimated; leave out rows, or levels of another factor."
+        )
     if kind == "too_few_rows":
         return ModelError(
             f"{indices[0]} rows cannot estimate {indices[1]} fixed effects and a residual variance. "
@@ -261,3 +266,74 @@ def refit_many(
                 1e-9,
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Estimates without each of m sets of rows.
+
+    Attributes
+    ----------
+    fits
+        ``beta`` is NaN where other fixed effects can be estimated than with all rows.
+    vcov_unscaled
+        Shape (m, rank, rank), covariance of beta divided by sigma^2; NaN where beta is.
+    same_rank
+        Length m: beta is comparable.
+    failures
+        The positions that could not be fitted (NaN throughout) and why.
+    """
+
+    fits: Refits
+    vcov_unscaled: FloatArray
+    same_rank: NDArray[np.bool_]
+    failures: dict[int, MixwellError]
+
+
+class Deleter:
+    """A design and disjoint sets of its rows, to be left out one at a time, in threads.
+
+    Parameters
+    ----------
+    design
+        The design of all rows.
+    sets
+        Length n: number of each row's set, from 0 to ``n_sets`` - 1.
+    theta
+        Where each search starts (None: from moments, as for a fit), or where theta is ``held``.
+    max_evaluations, gap_tolerance, starts
+        Limits of each search, as in ``Control``.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        sets: NDArray[np.integer],
+        n_sets: int,
+        theta: FloatArray | None,
+        *,
+        reml: bool,
+        held: bool = False,
+        max_evaluations: int = 200,
+        gap_tolerance: float = 1e-10,
+        starts: int = 1,
+    ) -> None:
+        self._design = design
+        codes = np.ascontiguousarray(sets, dtype=np.int32)
+        limits = (max_evaluations, gap_tolerance, starts)
+        y, x, weights, factors, terms = _arrays(design, None)
+        with kernel_errors(design):
+            self._compiled = Deletions(
+                (codes, n_sets), reml, theta, held, limits, y, x, weights, factors, terms
+            )
+
+    def refit(self, first: int, last: int) -> Deleted:
+        """Estimates without each of the sets from ``first`` up to ``last`` (not included)."""
+        with kernel_errors(self._design):
+            found = self._compiled.refit(first, last)
+        failures = {
+            at: _translate(KernelError(kind, message, indices), self._design)
+            for at, kind, message, indices in found["failures"]
+        }
+        fits = Refits(found["criterion"], found["theta"], found["sigma"], found["beta"], found["converged"])
+        return Deleted(fits, found["vcov_unscaled"], found["same_rank"], failures)

@@ -347,6 +347,13 @@ def test_searches_that_end_badly_are_repeated_and_failures_are_missing(
         assert found.theta[i] == pytest.approx(expected.theta[i], rel=1e-3)
 
 
+def test_a_response_without_residual_has_no_refit(dyestuff: mw.LmerResult) -> None:
+    responses = np.random.default_rng(1).normal(size=(30, 3)) + np.repeat(np.arange(6.0), 5)[:, None]
+    responses[:, 1] = np.repeat(np.arange(6.0) ** 2, 5)
+    found = refits.Refitting(dyestuff.design, dyestuff.theta, reml=True, control=None)(responses)
+    assert np.isnan(found.criterion).tolist() == [False, True, False]
+
+
 def test_any_failure_is_said(monkeypatch: pytest.MonkeyPatch, dyestuff: mw.LmerResult) -> None:
     """One of 400: left out, counted, in a warning and below the intervals."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixwell._kernel import KernelError, Problem, Refitter
+from mixwell._kernel import Deletions, KernelError, Problem, Refitter
 
 N = 20
 
@@ -101,7 +101,11 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [Problem, Refitter])
+def deletions(*given: Any, sets: Any = CODES, n_sets: Any = 5, theta: Any = None, held: bool = False) -> Any:
+    return Deletions((sets, n_sets), True, theta, held, (100, 1e-10, 1), *given)
+
+
+@pytest.mark.parametrize("kind", [Problem, Refitter, deletions])
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_inputs_are_refused(name: str, kind: Callable[..., Any]) -> None:
     changes, error, word = WRONG[name]
@@ -159,12 +163,47 @@ def test_wrong_parameters_are_refused(name: str) -> None:
         lambda: problem.optimize(True, theta, 50, 1e-9, 1),
         lambda: problem.predictor_variances(theta, *rows),
         lambda: refitter.refit(np.asfortranarray(Y[:, None]), theta, True, 50, 1e-9),
+        lambda: deletions(*arguments(), theta=theta),
+        lambda: deletions(*arguments(), theta=theta, held=True),
     ]
     for call in calls:
         with pytest.raises(error) as raised:
             call()
         if error is KernelError:
             assert raised.value.args[0] == word
+
+
+SETS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "short": ({"sets": CODES[1:]}, KernelError, "length"),
+    "negative": ({"sets": CODES - 1}, KernelError, "level_code"),
+    "too few": ({"n_sets": 4}, KernelError, "level_code"),
+    "none": ({"n_sets": 0}, KernelError, "empty"),
+    "a thousand million": ({"n_sets": 10**9}, KernelError, "too_many_levels"),
+    "of 64 bits": ({"sets": CODES.astype("i8")}, TypeError, ""),
+    "with strides": ({"sets": np.repeat(CODES, 2)[::2]}, ValueError, "contiguous"),
+    "no theta to hold": ({"held": True}, ValueError, "theta"),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_wrong_sets_to_leave_out_are_refused(name: str) -> None:
+    changes, error, word = SETS[name]
+    with pytest.raises(error) as raised:
+        deletions(*arguments(), **changes)
+    if error is KernelError:
+        assert raised.value.args[0] == word
+    elif word:
+        assert word in str(raised.value)
+
+
+def test_ranges_of_sets_are_clipped_and_failures_are_told() -> None:
+    everything = deletions(*arguments(), sets=np.zeros(N, dtype="i4"), n_sets=1)
+    found = everything.refit(0, 5)
+    assert found["criterion"].shape == (1,)
+    assert np.isnan(found["criterion"][0])
+    assert [(at, kind) for at, kind, _, _ in found["failures"]] == [(0, "too_few_levels")]
+    assert len(everything.refit(3, 2)["criterion"]) == 0
+    assert deletions(*arguments()).refit(0, 5)["failures"] == []
 
 
 ROWS: dict[str, tuple[tuple[Any, ...], type[Exception], str]] = {

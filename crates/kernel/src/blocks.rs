@@ -123,23 +123,49 @@ fn parent_levels(child: &[i32], q_child: usize, parent: &[i32]) -> Vec<u32> {
     out
 }
 
-/// Row order that groups rows by level (stable), and the q + 1 offsets.
-pub fn group_rows(codes: &[i32], q: usize) -> (Vec<usize>, Vec<u32>) {
-    let mut ptr = vec![0usize; q + 1];
-    for &c in codes {
-        ptr[c as usize + 1] += 1;
+/// Rows by level of a factor, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Grouped {
+    /// q + 1 offsets into `order`.
+    pub ptr: Vec<usize>,
+    pub order: Vec<u32>,
+}
+
+impl Grouped {
+    pub fn new(codes: &[i32], q: usize) -> Self {
+        let mut ptr = vec![0usize; q + 1];
+        for &c in codes {
+            ptr[c as usize + 1] += 1;
+        }
+        for j in 0..q {
+            ptr[j + 1] += ptr[j];
+        }
+        let mut next = ptr.clone();
+        let mut order = vec![0u32; codes.len()];
+        for (i, &c) in codes.iter().enumerate() {
+            let slot = &mut next[c as usize];
+            order[*slot] = i as u32;
+            *slot += 1;
+        }
+        Self { ptr, order }
     }
-    for j in 0..q {
-        ptr[j + 1] += ptr[j];
+
+    /// Rows of a level, ascending.
+    pub fn rows(&self, level: usize) -> &[u32] {
+        &self.order[self.ptr[level]..self.ptr[level + 1]]
     }
-    let mut next = ptr.clone();
-    let mut order = vec![0u32; codes.len()];
-    for (i, &c) in codes.iter().enumerate() {
-        let slot = &mut next[c as usize];
-        order[*slot] = i as u32;
-        *slot += 1;
+
+    /// The same without the rows for which `out` is true.
+    pub fn without(&self, out: &[bool]) -> Self {
+        let mut left =
+            Self { ptr: Vec::with_capacity(self.ptr.len()), order: Vec::with_capacity(self.order.len()) };
+        left.ptr.push(0);
+        for level in 1..self.ptr.len() {
+            left.order.extend(self.rows(level - 1).iter().filter(|&&i| !out[i as usize]));
+            left.ptr.push(left.order.len());
+        }
+        left
     }
-    (ptr, order)
 }
 
 impl Blocks {
@@ -180,7 +206,7 @@ impl Blocks {
         let mut eliminated: Vec<Pattern> = Vec::with_capacity(chain.len());
         for (e, &f) in chain.iter().enumerate() {
             let (q, k) = (factors[f].q, factors[f].k);
-            let (ptr, rows) = group_rows(of(f), q);
+            let rows = Grouped::new(of(f), q);
             let mut core_ptr = vec![0usize; q + 1];
             let mut core_rows = vec![];
             // rows of this level meet the core levels directly; those met through nested children are the same rows
@@ -189,7 +215,7 @@ impl Blocks {
                 for &(g, offset) in &core {
                     let (codes_g, k_g) = (of(g), factors[g].k);
                     met.clear();
-                    met.extend(rows[ptr[j]..ptr[j + 1]].iter().map(|&i| codes_g[i as usize] as u32));
+                    met.extend(rows.rows(j).iter().map(|&i| codes_g[i as usize] as u32));
                     met.sort_unstable();
                     met.dedup();
                     for &l in &met {

@@ -47,6 +47,18 @@ impl CoreMatrix {
         }
     }
 
+    /// Adds sign * V V' of one level, V being the core rows of its panel.
+    pub fn add_level(&mut self, pattern: &Pattern, panel: &[f64], j: usize, sign: f64) {
+        let (k, core) = (pattern.k, pattern.core(j));
+        let at = (pattern.start(j) + pattern.parent_rows) * k;
+        let rows = &panel[at..at + core.len() * k];
+        for (b, vb) in rows.chunks_exact(k).enumerate() {
+            for (a, va) in rows.chunks_exact(k).enumerate().skip(b) {
+                self.add(core[a] as usize, core[b] as usize, sign * dense::dot(va, vb));
+            }
+        }
+    }
+
     /// Y'A Y (k x k) of every level, Y being the core rows of its panel and A this inverse.
     pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
         match self {

@@ -84,10 +84,14 @@ impl SparsePattern {
         }
         let order = fill_reducing_order(&neighbours)?;
         let pattern = Self::symbolic(blocks, &levels, &neighbours, &order);
-        let sparse: f64 =
-            (0..levels.len()).map(|c| (pattern.height[c] as f64).powi(2) * pattern.width[c] as f64).sum();
         let dense = (blocks.core_dim as f64).powi(3) / 3.0;
-        (sparse * DENSE_ADVANTAGE < dense).then_some(pattern)
+        (pattern.work() < dense).then_some(pattern)
+    }
+
+    /// Time of a factorization, in multiplications of a dense one.
+    pub fn work(&self) -> f64 {
+        let panels = self.height.iter().zip(&self.width);
+        DENSE_ADVANTAGE * panels.map(|(&h, &w)| (h as f64).powi(2) * w as f64).sum::<f64>()
     }
 
     fn symbolic(

@@ -21,6 +21,8 @@ pub enum KernelError {
     CoreTooLarge { dim: usize, largest: usize },
     /// Values whose squares overflow.
     Scale { what: &'static str },
+    /// Only one level of a factor is left, whose variance cannot be estimated.
+    TooFewLevels { factor: usize },
     /// A factor without levels or a term without columns.
     Empty { what: &'static str, index: usize },
     /// More estimable fixed effects than observations allow.
@@ -68,6 +70,7 @@ impl fmt::Display for KernelError {
             Self::Scale { what } => {
                 write!(f, "the squares of the {what} overflow double precision; rescale the data")
             }
+            Self::TooFewLevels { factor } => write!(f, "only one level of factor {factor} is left"),
             Self::Empty { what, index } => write!(f, "{what} {index} is empty"),
             Self::TooFewRows { rows, rank } => {
                 write!(f, "{rows} rows cannot estimate {rank} fixed effects and a residual variance")

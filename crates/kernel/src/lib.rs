@@ -11,6 +11,7 @@ pub mod core_dense;
 pub mod core_sparse;
 pub mod covariance;
 pub mod criterion;
+pub mod deletion;
 pub mod dense;
 pub mod error;
 pub mod factor;

@@ -356,7 +356,7 @@ pub fn active_coordinates(objective: &Objective, theta: &[f64]) -> Vec<bool> {
 }
 
 /// Smallest nonzero singular value of any term's T, relative to the larger of 1 and the term's largest.
-fn smallest_singular_value(widths: &[usize], theta: &[f64]) -> Result<Option<f64>, KernelError> {
+pub fn smallest_singular_value(widths: &[usize], theta: &[f64]) -> Result<Option<f64>, KernelError> {
     let mut smallest: Option<f64> = None;
     for (root, &k) in covariance::unpack(widths, theta).iter().zip(widths) {
         let (_, s, _) = dense::singular_values(k, k, root)?;

@@ -4,8 +4,8 @@ use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, TermOptimality, c
 use crate::covariance;
 use crate::error::KernelError;
 use crate::newton::{
-    Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise, trust_region_step,
-    zeros,
+    Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise,
+    smallest_singular_value, trust_region_step, zeros,
 };
 use crate::problem::Problem;
 use crate::start::moment_start;
@@ -188,6 +188,11 @@ fn from_start(
             }
         }
     }
+}
+
+/// Whether T is so near a singular one that [`snap`] would try it.
+pub fn is_near_boundary(widths: &[usize], theta: &[f64]) -> Result<bool, KernelError> {
+    Ok(smallest_singular_value(widths, theta)?.is_some_and(|s| s <= SNAP))
 }
 
 /// Small singular values of T at exactly zero where that does not raise the criterion; returns the canonical point.

@@ -5,7 +5,9 @@
 //! the rest. The Schur complement of the leading factor is then a sum of nonnegative terms
 //! (rest'rest + c_j'(I + N_j N_j')^-1 c_j with N_j = R_j T) and loses no digits however large the group variance is.
 
-use crate::blocks::{Blocks, group_rows};
+use std::sync::Arc;
+
+use crate::blocks::{Blocks, Grouped, Pattern};
 use crate::core::CoreMatrix;
 use crate::core_sparse::LARGEST_DENSE;
 use crate::dense;
@@ -21,6 +23,9 @@ const PERFECT_FIT_TOLERANCE: f64 = 1e-14;
 
 /// Crossproducts of y are formed again when the fixed effects take all but this share of what varies within levels.
 const CANCELLATION: f64 = 1e-2;
+
+/// Multiplications of a dense factorization that take as long as one in the small blocks of a level.
+const SMALL_BLOCKS: f64 = 50.0;
 
 /// A grouping factor: level of each row.
 pub struct FactorInput<'a> {
@@ -58,7 +63,7 @@ pub struct Panels {
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub n: usize,
-    pub blocks: Blocks,
+    pub blocks: Arc<Blocks>,
     /// Columns per term.
     pub widths: Vec<usize>,
     /// Number of columns of X as given.
@@ -104,6 +109,28 @@ fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(),
     if expected == found { Ok(()) } else { Err(KernelError::Length { what, expected, found }) }
 }
 
+impl FactorInput<'_> {
+    /// Length and range of the codes; `factor` is its position, for the error.
+    pub(crate) fn check(&self, n: usize, factor: usize) -> Result<(), KernelError> {
+        check_length("level codes", n, self.codes.len())?;
+        // every level of a design has rows; a count far beyond that is an error, not a request for memory
+        let n_levels = self.n_levels;
+        if n_levels > 4 * n + 65_536 {
+            return Err(KernelError::TooManyLevels { factor, n_levels, rows: n });
+        }
+        if n_levels == 0 {
+            return Err(KernelError::Empty { what: "factor", index: factor });
+        }
+        match self.codes.iter().position(|&c| c < 0 || c as usize >= n_levels) {
+            Some(index) => {
+                let code = i64::from(self.codes[index]);
+                Err(KernelError::LevelCode { factor, index, code, n_levels })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Input<'_> {
     /// Lengths, finiteness, codes within range, positive weights.
     pub fn check(&self) -> Result<(), KernelError> {
@@ -126,17 +153,9 @@ impl Input<'_> {
             return Err(KernelError::Empty { what: "list of random terms", index: 0 });
         }
         for (factor, f) in self.factors.iter().enumerate() {
-            check_length("level codes", n, f.codes.len())?;
-            // every level of a design has rows; a count far beyond that is an error, not a request for memory
-            if f.n_levels > 4 * n + 65_536 {
-                return Err(KernelError::TooManyLevels { factor, n_levels: f.n_levels, rows: n });
-            }
-            if f.n_levels == 0 || !self.terms.iter().any(|t| t.factor == factor) {
+            f.check(n, factor)?;
+            if !self.terms.iter().any(|t| t.factor == factor) {
                 return Err(KernelError::Empty { what: "factor", index: factor });
-            }
-            if let Some(index) = f.codes.iter().position(|&c| c < 0 || c as usize >= f.n_levels) {
-                let code = i64::from(f.codes[index]);
-                return Err(KernelError::LevelCode { factor, index, code, n_levels: f.n_levels });
             }
         }
         for (term, t) in self.terms.iter().enumerate() {
@@ -157,6 +176,76 @@ impl Input<'_> {
     pub fn root_weight(&self, i: usize) -> f64 {
         self.weights.map_or(1.0, |w| w[i].sqrt())
     }
+
+    /// A copy of some of the rows, in the order given; levels keep their codes.
+    pub fn rows(&self, rows: &[u32]) -> OwnedInput {
+        let take = |column: &[f64]| rows.iter().map(|&i| column[i as usize]).collect();
+        OwnedInput {
+            y: take(self.y),
+            x: self.x.iter().map(|c| take(c)).collect(),
+            weights: self.weights.map(take),
+            factors: self
+                .factors
+                .iter()
+                .map(|f| (rows.iter().map(|&i| f.codes[i as usize]).collect(), f.n_levels))
+                .collect(),
+            terms: self
+                .terms
+                .iter()
+                .map(|t| (t.factor, t.columns.iter().map(|c| take(c)).collect()))
+                .collect(),
+        }
+    }
+}
+
+/// An [`Input`] that owns its arrays.
+#[derive(Clone, Debug)]
+pub struct OwnedInput {
+    y: Vec<f64>,
+    x: Vec<Vec<f64>>,
+    weights: Option<Vec<f64>>,
+    factors: Vec<(Vec<i32>, usize)>,
+    terms: Vec<(usize, Vec<Vec<f64>>)>,
+}
+
+impl OwnedInput {
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            y: &self.y,
+            x: self.x.iter().map(Vec::as_slice).collect(),
+            weights: self.weights.as_deref(),
+            factors: self
+                .factors
+                .iter()
+                .map(|(codes, n_levels)| FactorInput { codes, n_levels: *n_levels })
+                .collect(),
+            terms: self
+                .terms
+                .iter()
+                .map(|(factor, columns)| TermInput {
+                    factor: *factor,
+                    columns: columns.iter().map(Vec::as_slice).collect(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Rows of one leading level, split into the span of its random columns and the rest. A workspace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LevelRows {
+    /// Q_j: m x k, columns contiguous.
+    pub q: Vec<f64>,
+    /// What Q_j leaves of the fixed columns and the response: m x tail, columns contiguous.
+    pub rest: Vec<f64>,
+    /// R_j: k x k.
+    pub r: Vec<f64>,
+    /// Q_j'[X y]: tail rows of k values.
+    pub coef: Vec<f64>,
+    /// One row of the tail or of a factor.
+    row: Vec<f64>,
+    /// One row of every factor (kernel order).
+    others: Vec<Vec<f64>>,
 }
 
 impl Problem {
@@ -211,6 +300,7 @@ impl Problem {
         if blocks.core_pattern.is_none() && blocks.core_dim > LARGEST_DENSE {
             return Err(KernelError::CoreTooLarge { dim: blocks.core_dim, largest: LARGEST_DENSE });
         }
+        let blocks = Arc::new(blocks);
         let mut problem = Self {
             n,
             widths: terms.iter().map(|t| t.1).collect(),
@@ -231,18 +321,27 @@ impl Problem {
             tail: vec![0.0; blocks.tail * blocks.tail],
             blocks,
         };
-        problem.accumulate(input);
-        if problem.recentre() {
-            problem.clear();
-            problem.accumulate(input);
+        let levels = problem.leading_rows(input);
+        problem.accumulate(input, &levels);
+        if let Some(step) = problem.within_level_step() {
+            for (c, s) in problem.ls_coef.iter_mut().zip(&step) {
+                *c += s * problem.y_scale;
+            }
+            problem.accumulate(input, &levels);
         }
         Ok(problem)
     }
 
+    /// Rows by level of the leading factor.
+    pub(crate) fn leading_rows(&self, input: &Input) -> Grouped {
+        let leading = &self.blocks.eliminated[0];
+        Grouped::new(input.factors[self.blocks.factors[leading.factor].input].codes, leading.q)
+    }
+
     /// Where group effects dwarf the error, the least-squares coefficients are off by far more than the error, and what is
-    /// left of y within levels would cancel against the later correction. Then moves y to the within-level coefficients
-    /// and returns true: crossproducts must be formed again.
-    fn recentre(&mut self) -> bool {
+    /// left of y within levels would cancel against the later correction. Then the step from there to the within-level
+    /// coefficients, by which y must be moved and crossproducts formed again; None where that gains nothing.
+    pub(crate) fn within_level_step(&self) -> Option<Vec<f64>> {
         let (p, width) = (self.n_fixed(), self.blocks.tail);
         // within-level regression; columns that do not vary within levels keep their coefficient
         let mut basis: Vec<usize> = vec![];
@@ -264,24 +363,15 @@ impl Problem {
         dense::forward_small(m, &l, &mut step);
         let explained = dense::dot(&step, &step);
         let within = self.tail[p + p * width];
-        if m == 0 || within - explained > CANCELLATION * within {
-            return false;
+        if m == 0 || within <= 0.0 || within - explained > CANCELLATION * within {
+            return None;
         }
         dense::backward_small(m, &l, &mut step);
+        let mut out = vec![0.0; p];
         for (&c, s) in basis.iter().zip(&step) {
-            self.ls_coef[c] += s * self.y_scale;
+            out[c] = *s;
         }
-        true
-    }
-
-    fn clear(&mut self) {
-        for panels in &mut self.panels {
-            panels.diag.fill(0.0);
-            panels.panel.fill(0.0);
-        }
-        self.core = CoreMatrix::zeros(&self.blocks);
-        self.border.fill(0.0);
-        self.tail.fill(0.0);
+        Some(out)
     }
 
     /// Number of estimable fixed effects.
@@ -297,6 +387,18 @@ impl Problem {
     /// Length of theta.
     pub fn n_theta(&self) -> usize {
         self.widths.iter().map(|&k| crate::covariance::triangle(k)).sum()
+    }
+
+    /// Time of one evaluation with derivatives, in multiplications of a dense factorization (a rough count: of the core's
+    /// factor and the products of the levels' panels).
+    pub fn work(&self) -> f64 {
+        let levels =
+            |e: &Pattern| -> f64 { (0..e.q).map(|j| (e.rows(j) as f64).powi(2)).sum::<f64>() * e.k as f64 };
+        let core = match &self.blocks.core_pattern {
+            Some(pattern) => pattern.work(),
+            None => (self.blocks.core_dim as f64).powi(3) / 3.0,
+        };
+        core + SMALL_BLOCKS * self.blocks.eliminated.iter().map(levels).sum::<f64>()
     }
 
     /// Observations that count: n (ML) or n - rank (REML).
@@ -347,79 +449,146 @@ impl Problem {
     }
 
     /// One pass over the rows, grouped by leading level.
-    fn accumulate(&mut self, input: &Input) {
-        let blocks = self.blocks.clone();
-        let leading = &blocks.eliminated[0];
-        let (k, tail) = (leading.k, blocks.tail);
-        let codes: Vec<&[i32]> = blocks.factors.iter().map(|f| input.factors[f.input].codes).collect();
-        let (ptr, order) = group_rows(codes[leading.factor], leading.q);
-        let mut z: Vec<f64> = vec![]; // n_j x k, columns contiguous
-        let mut w: Vec<f64> = vec![]; // n_j x tail, columns contiguous
-        let mut row = vec![0.0; tail.max(blocks.factors.iter().map(|f| f.k).max().unwrap_or(1))];
-        let mut others: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.k]).collect();
-        for j in 0..leading.q {
-            let rows = &order[ptr[j]..ptr[j + 1]];
-            let m = rows.len();
-            z.resize(m * k, 0.0);
-            w.resize(m * tail, 0.0);
-            for (h, &i) in rows.iter().enumerate() {
-                let i = i as usize;
-                let weight = input.root_weight(i);
-                self.random_row(input, leading.factor, i, weight, &mut row[..k]);
-                for c in 0..k {
-                    z[h + c * m] = row[c];
-                }
-                self.tail_row(input, i, weight, &mut row[..tail]);
-                for c in 0..tail {
-                    w[h + c * m] = row[c];
-                }
-            }
-            orthogonalize(m, k, &mut z, &mut self.panels[0].diag[j * k * k..(j + 1) * k * k]);
-            let start = leading.start(j);
-            let tail_start = start + leading.rows(j) - tail;
-            for t in 0..tail {
-                let column = &mut w[t * m..(t + 1) * m];
-                let coef = &mut self.panels[0].panel[(tail_start + t) * k..(tail_start + t + 1) * k];
-                for _ in 0..2 {
-                    for c in 0..k {
-                        let q = &z[c * m..(c + 1) * m];
-                        let h = dense::dot_long(q, column);
-                        coef[c] += h;
-                        dense::axpy(-h, q, column);
-                    }
-                }
-            }
-            for a in 0..tail {
-                for b in 0..=a {
-                    let s = dense::dot_long(&w[a * m..(a + 1) * m], &w[b * m..(b + 1) * m]);
-                    self.tail[a + b * tail] += s;
-                    if a != b {
-                        self.tail[b + a * tail] += s;
-                    }
-                }
-            }
-            if blocks.factors.len() > 1 {
-                self.accumulate_others(input, &blocks, &codes, j, rows, (&z, &w, &mut others));
-            }
+    pub(crate) fn accumulate(&mut self, input: &Input, levels: &Grouped) {
+        for panels in &mut self.panels {
+            panels.diag.fill(0.0);
+            panels.panel.fill(0.0);
+        }
+        self.core = CoreMatrix::zeros(&self.blocks);
+        self.border.fill(0.0);
+        self.tail.fill(0.0);
+        let mut scratch = LevelRows::default();
+        for j in 0..self.blocks.eliminated[0].q {
+            self.add_level(input, j, levels.rows(j), &mut scratch);
         }
         // what the leading levels explain of the core's columns is taken out again
-        self.core.add_panels(leading, &self.panels[0].panel, -1.0);
+        self.core.add_panels(&self.blocks.eliminated[0], &self.panels[0].panel, -1.0);
+    }
+
+    /// Puts other rows in the place of those a leading level had: what its old rows gave is taken out, what the new ones
+    /// give is added. The caller makes sure that little cancels.
+    pub(crate) fn replace_level(
+        &mut self,
+        input: &Input,
+        j: usize,
+        old: &[u32],
+        new: &[u32],
+        scratch: &mut LevelRows,
+    ) {
+        let blocks = Arc::clone(&self.blocks);
+        let leading = &blocks.eliminated[0];
+        self.core.add_level(leading, &self.panels[0].panel, j, 1.0);
+        self.project(input, old, scratch);
+        self.add_products(input, &blocks, j, old, -1.0, scratch);
+        let k = leading.k;
+        let at = leading.start(j);
+        self.panels[0].diag[j * k * k..(j + 1) * k * k].fill(0.0);
+        self.panels[0].panel[at * k..(at + leading.rows(j)) * k].fill(0.0);
+        if !new.is_empty() {
+            self.add_level(input, j, new, scratch);
+            self.core.add_level(leading, &self.panels[0].panel, j, -1.0);
+        }
+    }
+
+    /// Splits the rows of one leading level into the span of its columns and the rest.
+    pub(crate) fn project(&self, input: &Input, rows: &[u32], scratch: &mut LevelRows) {
+        let blocks = &self.blocks;
+        let leading = &blocks.eliminated[0];
+        let (m, k, tail) = (rows.len(), leading.k, blocks.tail);
+        let LevelRows { q, rest, r, coef, row, .. } = scratch;
+        q.resize(m * k, 0.0);
+        rest.resize(m * tail, 0.0);
+        row.resize(tail.max(k), 0.0);
+        r.clear();
+        r.resize(k * k, 0.0);
+        coef.clear();
+        coef.resize(tail * k, 0.0);
+        for (h, &i) in rows.iter().enumerate() {
+            let i = i as usize;
+            let weight = input.root_weight(i);
+            self.random_row(input, leading.factor, i, weight, &mut row[..k]);
+            for c in 0..k {
+                q[h + c * m] = row[c];
+            }
+            self.tail_row(input, i, weight, &mut row[..tail]);
+            for c in 0..tail {
+                rest[h + c * m] = row[c];
+            }
+        }
+        orthogonalize(m, k, q, r);
+        for (column, coef) in rest.chunks_exact_mut(m.max(1)).zip(coef.chunks_exact_mut(k)) {
+            for _ in 0..2 {
+                for c in 0..k {
+                    let q = &q[c * m..(c + 1) * m];
+                    let h = dense::dot_long(q, column);
+                    coef[c] += h;
+                    dense::axpy(-h, q, column);
+                }
+            }
+        }
+    }
+
+    /// Adds a leading level that has no rows yet, except for its part of the core's correction.
+    fn add_level(&mut self, input: &Input, j: usize, rows: &[u32], scratch: &mut LevelRows) {
+        let blocks = Arc::clone(&self.blocks);
+        let leading = &blocks.eliminated[0];
+        let k = leading.k;
+        self.project(input, rows, scratch);
+        self.panels[0].diag[j * k * k..(j + 1) * k * k].copy_from_slice(&scratch.r);
+        let end = (leading.start(j) + leading.rows(j)) * k;
+        self.panels[0].panel[end - blocks.tail * k..end].copy_from_slice(&scratch.coef);
+        self.add_products(input, &blocks, j, rows, 1.0, scratch);
+    }
+
+    /// Adds `sign` times what the rows of one leading level, split by [`Self::project`], give to everything that is summed
+    /// over levels (the core's correction apart). With `sign` 1 the level's own panel is filled, with -1 it is read.
+    fn add_products(
+        &mut self,
+        input: &Input,
+        blocks: &Blocks,
+        j: usize,
+        rows: &[u32],
+        sign: f64,
+        scratch: &mut LevelRows,
+    ) {
+        let (m, tail) = (rows.len(), blocks.tail);
+        let w = &scratch.rest;
+        for a in 0..tail {
+            for b in 0..=a {
+                let s = sign * dense::dot_long(&w[a * m..(a + 1) * m], &w[b * m..(b + 1) * m]);
+                self.tail[a + b * tail] += s;
+                if a != b {
+                    self.tail[b + a * tail] += s;
+                }
+            }
+        }
+        if blocks.factors.len() > 1 {
+            scratch.others.resize(blocks.factors.len(), vec![]);
+            for (row, f) in scratch.others.iter_mut().zip(&blocks.factors) {
+                row.resize(f.k, 0.0);
+            }
+            let codes: Vec<&[i32]> = blocks.factors.iter().map(|f| input.factors[f.input].codes).collect();
+            let LevelRows { q, rest, others, .. } = scratch;
+            self.add_others(input, blocks, &codes, j, rows, sign, (q, rest, others));
+        }
     }
 
     /// Crossproducts of the other factors with everything, for the rows of one leading level.
-    fn accumulate_others(
+    fn add_others(
         &mut self,
         input: &Input,
         blocks: &Blocks,
         codes: &[&[i32]],
         j: usize,
         rows: &[u32],
+        sign: f64,
         (q_rows, tail_rest, others): (&[f64], &[f64], &mut [Vec<f64>]),
     ) {
         let leading = &blocks.eliminated[0];
         let (k, tail, m) = (leading.k, blocks.tail, rows.len());
         let start = leading.start(j);
         let core = leading.core(j);
+        let fill = sign > 0.0;
         for (h, &i) in rows.iter().enumerate() {
             let i = i as usize;
             let weight = input.root_weight(i);
@@ -431,7 +600,7 @@ impl Problem {
                 }
             }
             // c_j of the random rows
-            for parent in &leading.parents {
+            for parent in leading.parents.iter().filter(|_| fill) {
                 let z = &others[blocks.eliminated[parent.elim].factor];
                 for (a, &za) in z.iter().enumerate() {
                     let slot = (start + parent.first_row + a) * k;
@@ -442,16 +611,18 @@ impl Problem {
             }
             for &(f, offset) in &blocks.core {
                 let coordinate = offset + codes[f][i] as usize * blocks.factors[f].k;
-                let at = leading.parent_rows + core.partition_point(|&c| (c as usize) < coordinate);
-                for (a, &za) in others[f].iter().enumerate() {
-                    let slot = (start + at + a) * k;
-                    for c in 0..k {
-                        self.panels[0].panel[slot + c] += za * q_rows[h + c * m];
+                if fill {
+                    let at = leading.parent_rows + core.partition_point(|&c| (c as usize) < coordinate);
+                    for (a, &za) in others[f].iter().enumerate() {
+                        let slot = (start + at + a) * k;
+                        for c in 0..k {
+                            self.panels[0].panel[slot + c] += za * q_rows[h + c * m];
+                        }
                     }
                 }
                 for (a, &za) in others[f].iter().enumerate() {
                     for t in 0..tail {
-                        self.border[coordinate + a + t * blocks.core_dim] += za * tail_rest[h + t * m];
+                        self.border[coordinate + a + t * blocks.core_dim] += sign * za * tail_rest[h + t * m];
                     }
                 }
                 for &(g, offset_g) in &blocks.core {
@@ -462,7 +633,7 @@ impl Problem {
                     for (b, &zb) in others[g].iter().enumerate() {
                         for (a, &za) in others[f].iter().enumerate() {
                             if second + b <= coordinate + a {
-                                self.core.add(coordinate + a, second + b, za * zb);
+                                self.core.add(coordinate + a, second + b, sign * za * zb);
                             }
                         }
                     }
@@ -477,12 +648,12 @@ impl Problem {
                 let panels = &mut self.panels[e];
                 for b in 0..ke {
                     for a in 0..ke {
-                        panels.diag[level * ke * ke + a + b * ke] += z[a] * z[b];
+                        panels.diag[level * ke * ke + a + b * ke] += sign * z[a] * z[b];
                     }
                 }
                 let mut add = |row: usize, value: f64| {
                     for (a, &za) in z.iter().enumerate() {
-                        panels.panel[(first + row) * ke + a] += za * value;
+                        panels.panel[(first + row) * ke + a] += sign * za * value;
                     }
                 };
                 for parent in &pattern.parents {
@@ -509,7 +680,7 @@ impl Problem {
         let panel = std::mem::take(&mut self.panels[0].panel);
         let (_, later) = self.panels.split_at_mut(1);
         let mut targets = Targets { later, border: &mut [], tail: &mut [] };
-        targets.add_level(blocks, 0, j, &panel[start * k..(start + rows - tail) * k], -1.0, false);
+        targets.add_level(blocks, 0, j, &panel[start * k..(start + rows - tail) * k], -sign, false);
         self.panels[0].panel = panel;
     }
 }

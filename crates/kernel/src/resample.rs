@@ -1,17 +1,20 @@
 //! Many refits of one design with other responses, in threads, reusing the crossproducts of everything but the response.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
-use crate::blocks::group_rows;
+use crate::blocks::Grouped;
 use crate::certificate::term_optimalities;
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::modes::Modes;
-use crate::newton::{Control, Objective, Step, minimize};
+use crate::newton::{Control, Objective, Point, Step, minimize};
 use crate::optimize::{escape, snap};
-use crate::problem::{Input, Problem, orthogonalize, power_of_two};
+use crate::problem::{Input, LevelRows, Problem, power_of_two};
 use crate::solution::unscale_coefficients;
 use crate::start::moment_start;
 
@@ -20,8 +23,7 @@ const MOST_ESCAPES: usize = 3;
 
 /// Scaled rows in the order of the leading levels: what a new response is projected on.
 pub struct Rows {
-    order: Vec<u32>,
-    ptr: Vec<usize>,
+    levels: Grouped,
     root_weight: Vec<f64>,
     /// n x p, orthonormal columns, row-major.
     fixed: Vec<f64>,
@@ -39,45 +41,27 @@ impl Rows {
         let pattern = &blocks.eliminated[0];
         let (n, p, k) = (problem.n, problem.n_fixed(), pattern.k);
         let codes = |f: usize| input.factors[blocks.factors[f].input].codes;
-        let (ptr, order) = group_rows(codes(pattern.factor), pattern.q);
-        let root_weight: Vec<f64> = order.iter().map(|&i| input.root_weight(i as usize)).collect();
+        let levels = problem.leading_rows(input);
+        let root_weight: Vec<f64> = levels.order.iter().map(|&i| input.root_weight(i as usize)).collect();
         let mut fixed = vec![0.0; n * p];
         let mut row = vec![0.0; p + 1];
-        for (h, &i) in order.iter().enumerate() {
+        for (h, &i) in levels.order.iter().enumerate() {
             problem.tail_row(input, i as usize, root_weight[h], &mut row);
             fixed[h * p..(h + 1) * p].copy_from_slice(&row[..p]);
         }
         let mut leading = vec![0.0; n * k];
-        let mut fixed_rest = fixed.clone();
-        let mut z: Vec<f64> = vec![];
-        let mut scratch = vec![0.0; k];
-        let mut r = vec![0.0; k * k];
+        let mut fixed_rest = vec![0.0; n * p];
+        let mut scratch = LevelRows::default();
         for j in 0..pattern.q {
-            let rows = ptr[j]..ptr[j + 1];
-            let m = rows.len();
-            z.resize(m * k, 0.0);
-            for (h, at) in rows.clone().enumerate() {
-                problem.random_row(input, pattern.factor, order[at] as usize, root_weight[at], &mut scratch);
+            let m = levels.rows(j).len();
+            problem.project(input, levels.rows(j), &mut scratch);
+            for h in 0..m {
+                let at = levels.ptr[j] + h;
                 for c in 0..k {
-                    z[h + c * m] = scratch[c];
+                    leading[at * k + c] = scratch.q[h + c * m];
                 }
-            }
-            r.fill(0.0);
-            orthogonalize(m, k, &mut z, &mut r);
-            for (h, at) in rows.clone().enumerate() {
-                for c in 0..k {
-                    leading[at * k + c] = z[h + c * m];
-                }
-            }
-            for t in 0..p {
-                for _ in 0..2 {
-                    for c in 0..k {
-                        let s: f64 =
-                            rows.clone().map(|at| leading[at * k + c] * fixed_rest[at * p + t]).sum();
-                        for at in rows.clone() {
-                            fixed_rest[at * p + t] -= s * leading[at * k + c];
-                        }
-                    }
+                for t in 0..p {
+                    fixed_rest[at * p + t] = scratch.rest[h + t * m];
                 }
             }
         }
@@ -86,14 +70,14 @@ impl Rows {
             .map(|f| {
                 let kf = blocks.factors[f].k;
                 let mut columns = vec![0.0; n * kf];
-                for (h, &i) in order.iter().enumerate() {
+                for (h, &i) in levels.order.iter().enumerate() {
                     let out = &mut columns[h * kf..(h + 1) * kf];
                     problem.random_row(input, f, i as usize, root_weight[h], out);
                 }
-                (f, order.iter().map(|&i| codes(f)[i as usize] as u32).collect(), columns)
+                (f, levels.order.iter().map(|&i| codes(f)[i as usize] as u32).collect(), columns)
             })
             .collect();
-        Self { order, ptr, root_weight, fixed, fixed_rest, leading, others }
+        Self { levels, root_weight, fixed, fixed_rest, leading, others }
     }
 
     /// Replaces the response in a problem: every crossproduct that involves y.
@@ -106,8 +90,13 @@ impl Rows {
             return Err(KernelError::NotFinite { what: "response", index });
         }
         let unit = power_of_two(y);
-        let mut rest: Vec<f64> =
-            self.order.iter().zip(&self.root_weight).map(|(&i, w)| w * (y[i as usize] / unit)).collect();
+        let mut rest: Vec<f64> = self
+            .levels
+            .order
+            .iter()
+            .zip(&self.root_weight)
+            .map(|(&i, w)| w * (y[i as usize] / unit))
+            .collect();
         let norm = dense::dot_long(&rest, &rest).sqrt();
         let mut coef = vec![0.0; p];
         for _ in 0..2 {
@@ -129,11 +118,11 @@ impl Rows {
         problem.ls_coef = coef.iter().map(|c| c * unit).collect();
         rest.iter_mut().for_each(|v| *v /= scale);
 
-        let blocks = &problem.blocks;
+        let blocks = Arc::clone(&problem.blocks);
         let pattern = &blocks.eliminated[0];
         let (k, width) = (pattern.k, blocks.tail);
         for j in 0..pattern.q {
-            let rows = self.ptr[j]..self.ptr[j + 1];
+            let rows = self.levels.ptr[j]..self.levels.ptr[j + 1];
             let at = (pattern.start(j) + pattern.rows(j) - 1) * k;
             let target = &mut problem.panels[0].panel[at..at + k];
             target.fill(0.0);
@@ -216,42 +205,75 @@ pub fn refit_many(
                 rows.respond(local, y)?;
                 // a singular start would hide descent directions: moments instead
                 let from = if regular { start.to_vec() } else { moment_start(local)? };
-                refit(local, reml, &from, control)
+                let objective = Objective::new(local, reml);
+                let (point, converged) = search(&objective, &from, control)?;
+                let (factor, modes) = reading(&objective, &point)?;
+                Ok(Refit::read(&objective, point.criterion, &point.theta, &factor, &modes, converged))
             },
         )
         .collect()
 }
 
-fn refit(problem: &Problem, reml: bool, start: &[f64], control: &Control) -> Result<Refit, KernelError> {
-    let objective = Objective::new(problem, reml);
+impl Refit {
+    /// Estimates from the factorization at `theta` (kernel coordinates).
+    pub(crate) fn read(
+        objective: &Objective,
+        criterion: f64,
+        theta: &[f64],
+        factor: &Factorization,
+        modes: &Modes,
+        converged: bool,
+    ) -> Self {
+        let problem = objective.problem;
+        let pwrss = crate::criterion::pwrss(problem, factor);
+        Self {
+            criterion,
+            theta: covariance::theta_to_original(&problem.widths, &problem.term_scale, theta),
+            sigma: (pwrss / problem.n_effective(objective.reml)).sqrt(),
+            beta: unscale_coefficients(problem, &modes.beta),
+            converged,
+        }
+    }
+}
+
+/// Factorization and modes at a point; anew where its derivatives were taken next to a singular theta.
+pub(crate) fn reading<'a>(
+    objective: &Objective,
+    point: &'a Point,
+) -> Result<(Cow<'a, Factorization>, Cow<'a, Modes>), KernelError> {
+    if !objective.is_floored(&point.theta) {
+        return Ok((Cow::Borrowed(&point.factor), Cow::Borrowed(&point.modes)));
+    }
+    let factor = objective.factorize(&point.theta)?;
+    let modes = Modes::new(objective.problem, &factor)?;
+    Ok((Cow::Owned(factor), Cow::Owned(modes)))
+}
+
+/// One search from `start`, left for the inside where a boundary is not optimal; true where its Newton decrement fell below
+/// the tolerance. No exact Hessian, no restarts.
+pub(crate) fn search(
+    objective: &Objective,
+    start: &[f64],
+    control: &Control,
+) -> Result<(Point, bool), KernelError> {
     let mut trace = vec![];
     let all = vec![true; start.len()];
-    let point = minimize(&objective, start, &all, control, Step::Start, &mut trace)?;
-    let mut point = snap(&objective, point, control, &mut trace)?;
+    let point = minimize(objective, start, &all, control, Step::Start, &mut trace)?;
+    let mut point = snap(objective, point, control, &mut trace)?;
     // a zero must be optimal: no direction off the boundary may lower the criterion
     for _ in 0..MOST_ESCAPES {
-        let terms = term_optimalities(&objective, &point.theta, &point.first)?;
+        let terms = term_optimalities(objective, &point.theta, &point.first)?;
         let gain: f64 = terms.iter().filter_map(|t| t.descent.as_ref().map(|d| d.2)).sum();
         if gain <= control.gap_tolerance.max(1e-8) {
             break;
         }
-        let Some(theta) = escape(&objective, &point, None, &terms)? else { break };
-        point = minimize(&objective, &theta, &all, control, Step::Escape, &mut trace)?;
+        let Some(theta) = escape(objective, &point, None, &terms)? else { break };
+        point = minimize(objective, &theta, &all, control, Step::Escape, &mut trace)?;
     }
     let converged = trace
         .iter()
         .rev()
         .find(|t| t.decrement.is_finite())
         .is_some_and(|t| t.decrement <= control.gap_tolerance.max(1e-7));
-    let roots = covariance::unpack(&problem.widths, &point.theta);
-    let factor = Factorization::new(problem, &roots)?;
-    let modes = Modes::new(problem, &factor)?;
-    let pwrss = crate::criterion::pwrss(problem, &factor);
-    Ok(Refit {
-        criterion: point.criterion,
-        theta: covariance::theta_to_original(&problem.widths, &problem.term_scale, &point.theta),
-        sigma: (pwrss / problem.n_effective(reml)).sqrt(),
-        beta: unscale_coefficients(problem, &modes.beta),
-        converged,
-    })
+    Ok((point, converged))
 }

@@ -4,11 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mixwell_kernel::components::Components;
 use mixwell_kernel::covariance;
+use mixwell_kernel::deletion::{Deletions as KernelDeletions, Parameters};
 use mixwell_kernel::error::KernelError as Error;
 use mixwell_kernel::newton::{Control, Objective};
 use mixwell_kernel::optimize::{check_parameters, optimize};
 use mixwell_kernel::problem::{FactorInput, Input, Problem as KernelProblem, TermInput};
-use mixwell_kernel::resample::{Rows, refit_many};
+use mixwell_kernel::resample::{Refit, Rows, refit_many};
 use mixwell_kernel::rows::{RowInput, predictor_variances};
 use mixwell_kernel::solution::{Solution, unscale_fixed};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
@@ -33,6 +34,7 @@ fn kind_and_indices(error: &Error) -> (&'static str, Vec<usize>) {
         Error::UnknownFactor { term, factor } => ("unknown_factor", vec![term, factor]),
         Error::TooManyLevels { factor, .. } => ("too_many_levels", vec![factor]),
         Error::CoreTooLarge { dim, largest } => ("core_too_large", vec![dim, largest]),
+        Error::TooFewLevels { factor } => ("too_few_levels", vec![factor]),
         Error::Scale { .. } => ("scale", vec![]),
         Error::Empty { index, .. } => ("empty", vec![index]),
         Error::TooFewRows { rows, rank } => ("too_few_rows", vec![rows, rank]),
@@ -83,19 +85,30 @@ fn matrix_columns<'a>(x: &'a PyReadonlyArray2<'_, f64>) -> PyResult<Vec<&'a [f64
 type Codes<'py> = (PyReadonlyArray1<'py, i32>, usize);
 type Columns<'py> = (usize, Vec<PyReadonlyArray1<'py, f64>>);
 
-/// Borrowed input arrays of one model.
-struct Arrays<'py> {
-    y: PyReadonlyArray1<'py, f64>,
-    x: PyReadonlyArray2<'py, f64>,
-    weights: Option<PyReadonlyArray1<'py, f64>>,
-    factors: Vec<Codes<'py>>,
-    terms: Vec<Columns<'py>>,
+/// Borrowed input arrays of one model: y (n, offset subtracted), x (n x p, Fortran order), weights (n) or None, factors
+/// [(codes, n_levels)], terms [(factor, [columns])].
+struct Arrays<'py>(
+    PyReadonlyArray1<'py, f64>,
+    PyReadonlyArray2<'py, f64>,
+    Option<PyReadonlyArray1<'py, f64>>,
+    Vec<Codes<'py>>,
+    Vec<Columns<'py>>,
+);
+
+impl<'py> FromPyObject<'_, 'py> for Arrays<'py> {
+    type Error = PyErr;
+
+    fn extract(arguments: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (y, x, weights, factors, terms) = arguments.extract()?;
+        Ok(Self(y, x, weights, factors, terms))
+    }
 }
 
 impl Arrays<'_> {
     fn input(&self) -> PyResult<Input<'_>> {
-        let y = self.y.as_slice().map_err(|_| not_contiguous("y"))?;
-        let rows = self.x.shape()[0];
+        let Self(y, x, weights, factors, terms) = self;
+        let y = y.as_slice().map_err(|_| not_contiguous("y"))?;
+        let rows = x.shape()[0];
         if rows != y.len() {
             return Err(to_python(&Error::Length {
                 what: "fixed-effects matrix",
@@ -103,21 +116,19 @@ impl Arrays<'_> {
                 found: rows,
             }));
         }
-        let x = matrix_columns(&self.x)?;
-        let weights = match &self.weights {
+        let x = matrix_columns(x)?;
+        let weights = match weights {
             Some(w) => Some(w.as_slice().map_err(|_| not_contiguous("weights"))?),
             None => None,
         };
-        let factors = self
-            .factors
+        let factors = factors
             .iter()
             .map(|(codes, n_levels)| {
                 let codes = codes.as_slice().map_err(|_| not_contiguous("level codes"))?;
                 Ok(FactorInput { codes, n_levels: *n_levels })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let terms = self
-            .terms
+        let terms = terms
             .iter()
             .map(|(factor, columns)| {
                 let columns = columns
@@ -178,19 +189,10 @@ impl Problem {
 
 #[pymethods]
 impl Problem {
-    /// y (n, offset subtracted), x (n x p, Fortran order), weights (n) or None, factors [(codes, n_levels)],
-    /// terms [(factor, [columns])].
+    /// The arrays as in `Arrays`.
     #[new]
-    #[pyo3(signature = (y, x, weights, factors, terms))]
-    fn new(
-        py: Python<'_>,
-        y: PyReadonlyArray1<'_, f64>,
-        x: PyReadonlyArray2<'_, f64>,
-        weights: Option<PyReadonlyArray1<'_, f64>>,
-        factors: Vec<Codes<'_>>,
-        terms: Vec<Columns<'_>>,
-    ) -> PyResult<Self> {
-        let arrays = Arrays { y, x, weights, factors, terms };
+    #[pyo3(signature = (*arrays))]
+    fn new(py: Python<'_>, arrays: Arrays<'_>) -> PyResult<Self> {
         let input = arrays.input()?;
         let inner = detached(py, || KernelProblem::new(&input))?;
         Ok(Self { inner })
@@ -199,6 +201,12 @@ impl Problem {
     #[getter]
     fn n_theta(&self) -> usize {
         self.inner.n_theta()
+    }
+
+    /// Time of one evaluation with derivatives, in multiplications of a dense factorization.
+    #[getter]
+    fn work(&self) -> f64 {
+        self.inner.work()
     }
 
     #[getter]
@@ -360,18 +368,10 @@ struct Refitter {
 
 #[pymethods]
 impl Refitter {
-    /// Arguments as for `Problem`.
+    /// The arrays as in `Arrays`.
     #[new]
-    #[pyo3(signature = (y, x, weights, factors, terms))]
-    fn new(
-        py: Python<'_>,
-        y: PyReadonlyArray1<'_, f64>,
-        x: PyReadonlyArray2<'_, f64>,
-        weights: Option<PyReadonlyArray1<'_, f64>>,
-        factors: Vec<Codes<'_>>,
-        terms: Vec<Columns<'_>>,
-    ) -> PyResult<Self> {
-        let arrays = Arrays { y, x, weights, factors, terms };
+    #[pyo3(signature = (*arrays))]
+    fn new(py: Python<'_>, arrays: Arrays<'_>) -> PyResult<Self> {
         let input = arrays.input()?;
         detached(py, || {
             let problem = KernelProblem::new(&input)?;
@@ -380,8 +380,7 @@ impl Refitter {
         })
     }
 
-    /// Refits to each column of `responses` (n x m, Fortran order, offset subtracted) from `theta`: criterion (m), theta
-    /// (m x n_theta), sigma (m), beta (m x rank), converged (m); a failed refit has NaN and converged False.
+    /// Refits to each column of `responses` (n x m, Fortran order, offset subtracted) from `theta`; see `refits_dict`.
     fn refit<'py>(
         &self,
         py: Python<'py>,
@@ -408,27 +407,114 @@ impl Refitter {
             let star = covariance::theta_to_scaled(&self.problem.widths, &self.problem.term_scale, theta);
             Ok(refit_many(&self.problem, &self.rows, flat, reml, &star, &control))
         })?;
-        let (m, n_theta, p) = (refits.len(), self.problem.n_theta(), self.problem.n_fixed());
-        let mut criterion = vec![f64::NAN; m];
-        let mut sigma = vec![f64::NAN; m];
-        let mut thetas = vec![f64::NAN; m * n_theta];
-        let mut betas = vec![f64::NAN; m * p];
-        let mut converged = vec![false; m];
-        for (i, refit) in refits.into_iter().enumerate() {
-            if let Ok(r) = refit {
-                criterion[i] = r.criterion;
-                sigma[i] = r.sigma;
-                thetas[i * n_theta..(i + 1) * n_theta].copy_from_slice(&r.theta);
+        let refits: Vec<Option<Refit>> = refits.into_iter().map(Result::ok).collect();
+        refits_dict(py, &self.problem, &refits)
+    }
+}
+
+/// Fits side by side: criterion (m), theta (m x n_theta), sigma (m), beta (m x rank, NaN where the rank is another), converged
+/// (m); a failed refit has NaN and converged False.
+fn refits_dict<'py>(
+    py: Python<'py>,
+    problem: &KernelProblem,
+    refits: &[Option<Refit>],
+) -> PyResult<Bound<'py, PyDict>> {
+    let (m, n_theta, p) = (refits.len(), problem.n_theta(), problem.n_fixed());
+    let mut thetas = vec![f64::NAN; m * n_theta];
+    let mut betas = vec![f64::NAN; m * p];
+    for (i, refit) in refits.iter().enumerate() {
+        if let Some(r) = refit {
+            thetas[i * n_theta..(i + 1) * n_theta].copy_from_slice(&r.theta);
+            if r.beta.len() == p {
                 betas[i * p..(i + 1) * p].copy_from_slice(&r.beta);
-                converged[i] = r.converged;
             }
         }
-        let out = PyDict::new(py);
-        out.set_item("criterion", criterion.into_pyarray(py))?;
-        out.set_item("theta", array(py, thetas, &[m, n_theta])?)?;
-        out.set_item("sigma", sigma.into_pyarray(py))?;
-        out.set_item("beta", array(py, betas, &[m, p])?)?;
-        out.set_item("converged", converged.into_pyarray(py))?;
+    }
+    let column = |f: fn(&Refit) -> f64| -> Vec<f64> {
+        refits.iter().map(|r| r.as_ref().map_or(f64::NAN, f)).collect()
+    };
+    let converged: Vec<bool> = refits.iter().map(|r| r.as_ref().is_some_and(|r| r.converged)).collect();
+    let out = PyDict::new(py);
+    out.set_item("criterion", column(|r| r.criterion).into_pyarray(py))?;
+    out.set_item("theta", array(py, thetas, &[m, n_theta])?)?;
+    out.set_item("sigma", column(|r| r.sigma).into_pyarray(py))?;
+    out.set_item("beta", array(py, betas, &[m, p])?)?;
+    out.set_item("converged", converged.into_pyarray(py))?;
+    Ok(out)
+}
+
+/// A design and disjoint sets of its rows, to be left out one at a time.
+#[pyclass(frozen, module = "mixwell._kernel")]
+struct Deletions {
+    inner: KernelDeletions,
+}
+
+#[pymethods]
+impl Deletions {
+    /// `sets`: per row the number of its set, and how many there are. All parameters are estimated again, searched for from
+    /// `theta` (lme4's order; None: from moments); or `theta` is held. `control`: max_evaluations, gap_tolerance, starts.
+    /// The arrays as in `Arrays`.
+    #[new]
+    #[pyo3(signature = (sets, reml, theta, held, control, *arrays))]
+    fn new(
+        py: Python<'_>,
+        sets: Codes<'_>,
+        reml: bool,
+        theta: Option<PyReadonlyArray1<'_, f64>>,
+        held: bool,
+        control: (usize, f64, usize),
+        arrays: Arrays<'_>,
+    ) -> PyResult<Self> {
+        let input = arrays.input()?;
+        let (sets, n_sets) = (sets.0.as_slice().map_err(|_| not_contiguous("sets"))?, sets.1);
+        let (max_evaluations, gap_tolerance, starts) = control;
+        let theta = match &theta {
+            Some(t) => Some(t.as_slice().map_err(|_| not_contiguous("theta"))?.to_vec()),
+            None => None,
+        };
+        let control = Control { max_evaluations, gap_tolerance, starts };
+        let parameters = match (held, theta) {
+            (true, Some(theta)) => Parameters::Held { theta },
+            (true, None) => return Err(PyValueError::new_err("theta is needed where it is held")),
+            (false, start) => Parameters::Estimated { start, control },
+        };
+        let inner = detached(py, || KernelDeletions::new(&input, sets, n_sets, reml, parameters))?;
+        Ok(Self { inner })
+    }
+
+    /// Estimates without each of the sets first..last: what `refits_dict` returns with vcov_unscaled (m x rank x rank,
+    /// (X'V^-1 X)^-1 in units of sigma^2), same_rank (m: the same fixed effects are estimable; elsewhere beta and
+    /// vcov_unscaled are NaN) and failures [(position, kind, message, indices)].
+    fn refit<'py>(&self, py: Python<'py>, first: usize, last: usize) -> PyResult<Bound<'py, PyDict>> {
+        let found = detached(py, || Ok(self.inner.refit(first, last)))?;
+        let problem = self.inner.problem();
+        let (m, p) = (found.len(), problem.n_fixed());
+        let mut refits = Vec::with_capacity(m);
+        let mut vcov = vec![f64::NAN; m * p * p];
+        let mut same_rank = vec![false; m];
+        let failures = PyList::empty(py);
+        for (i, deletion) in found.into_iter().enumerate() {
+            match deletion {
+                Ok(mut d) => {
+                    same_rank[i] = d.same_rank;
+                    if d.same_rank {
+                        vcov[i * p * p..(i + 1) * p * p].copy_from_slice(&d.vcov_unscaled);
+                    } else {
+                        d.refit.beta.clear();
+                    }
+                    refits.push(Some(d.refit));
+                }
+                Err(error) => {
+                    let (kind, indices) = kind_and_indices(&error);
+                    failures.append((i, kind, error.to_string(), indices))?;
+                    refits.push(None);
+                }
+            }
+        }
+        let out = refits_dict(py, problem, &refits)?;
+        out.set_item("vcov_unscaled", array(py, vcov, &[m, p, p])?)?;
+        out.set_item("same_rank", same_rank.into_pyarray(py))?;
+        out.set_item("failures", failures)?;
         Ok(out)
     }
 }
@@ -437,6 +523,7 @@ impl Refitter {
 fn _kernel(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Problem>()?;
     m.add_class::<Refitter>()?;
+    m.add_class::<Deletions>()?;
     m.add("KernelError", m.py().get_type::<KernelError>())?;
     Ok(())
 }

@@ -27,10 +27,10 @@ MANY_ROWS = 500
 # Draws of the simulation.
 DRAWS = 250
 # Multiplications that whitening may take in a check, rows that refits with a slope more may pass over in all,
-# rows x deletions of levels of a crossed factor.
+# seconds on one core of deletions of levels.
 _WHITEN_WORK = 2e10
 _SLOPE_ROWS = 500_000
-_DELETE_ROWS = 5_000_000
+_DELETE_SECONDS = 2.0
 # Rows x regressors^2 of White's test; random effects of crossed factors beyond the largest, for more refits.
 _WHITE_WORK = 1e7
 _MOST_CROSSED = 500
@@ -281,11 +281,11 @@ def no_influential_group(design: Design, fit: Fit, at: Origin, factor: int, note
     """What leaving out one level changes."""
     name = design.factors[factor].name
     m = design.factors[factor].n_levels
-    if m * design.n_obs > _DELETE_ROWS and not influence.unions_of_blocks(
-        design, design.factors[factor].codes
-    ):
+    cost = influence.refit_cost(design, m)
+    too_long = influence.HELD_COST * cost > _DELETE_SECONDS
+    if too_long and not influence.unions_of_blocks(design, design.factors[factor].codes):
         raise ModelError(f"Leaving out {m} levels of a crossed factor in turn would take too long.")
-    found = influence.influence(design, fit, at, by=name)
+    found = influence.influence(design, fit, at, by=name, refit=cost <= _DELETE_SECONDS)
     if not found.refitted:
         notes.append(f"Leaving out levels of {name} in turn, the variance parameters were held.")
     if not len(fit.beta):

@@ -8,7 +8,7 @@ Johnson (1992) Technometrics 34; Demidenko & Stukel (2005) Stat. Med. 24; Nieuwe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,22 +19,25 @@ from mixwell.data.columns import Factor, labels
 from mixwell.data.frame import near
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
-from mixwell.design.subset import subset
 from mixwell.diagnostics.marginal import fixed_columns, independent_blocks, precision_times
-from mixwell.errors import DataError, MixwellError, ModelError
+from mixwell.errors import DataError, MixwellError, ModelError, TooFewLevelsError
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
+from mixwell.fit.deletion import deletions
 from mixwell.fit.record import Fit
-from mixwell.fit.solve import solve
+from mixwell.inference.parameters import relative_covariances
+from mixwell.inference.refits import portions
 from mixwell.report.text import number_column, shorten, table, wrap
 
 FloatArray = NDArray[np.float64]
 What = Literal["summary", "params", "dfbeta", "dfbetas", "variances", "rvc"]
 
-# Seconds that refits may take before they are replaced by deletion at fixed variance parameters, and what one
-# refit costs about: a constant and per row.
+# Seconds that refits may take on one core before they are replaced by deletion at fixed variance parameters,
+# and what one refit costs about: a constant, per row, and per unit of an evaluation's work.
 PATIENCE = 5.0
-_REFIT, _REFIT_ROW = 2.5e-4, 1e-6
+_REFIT, _REFIT_ROW, _REFIT_WORK = 5e-5, 2e-9, 4e-10
+# Deletion at fixed variance parameters costs this part of a refit.
+HELD_COST = 0.2
 # Deletions that a printed influence shows.
 _SHOWN = 10
 
@@ -249,6 +252,11 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
     raise DataError(f"influence(by={by!r}): by is one of {', '.join(map(repr, known))}{near(by, known)}")
 
 
+def refit_cost(design: Design, m: int) -> float:
+    """Seconds, about, that ``m`` refits after a deletion take on one core."""
+    return m * (_REFIT + _REFIT_ROW * design.n_obs + _REFIT_WORK * kernel.problem(design).work)
+
+
 def influence(
     design: Design,
     fit: Fit,
@@ -271,20 +279,25 @@ def influence(
     sizes = np.bincount(codes, minlength=len(found))
     if len(found) < 2:
         raise ModelError(f"influence(by={name!r}): there is only one level, and nothing is left without it.")
-    cost = len(found) * (_REFIT + _REFIT_ROW * design.n_obs)
+    cost = refit_cost(design, len(found)) if refit is None else 0.0
     again = cost <= PATIENCE if refit is None else refit
     deleted = (
-        _refit_each(design, fit, name, found, codes, control) if again else _hold(design, fit, found, codes)
+        _estimate_each(design, fit, name, found, codes, hold=False, control=control)
+        if again
+        else _hold(design, fit, name, found, codes)
     )
     d = fit.beta - deleted.params
     p = max(len(fit.beta), 1)
     lost = np.flatnonzero(np.isnan(deleted.params).any(axis=1))
     remarks = []
     if len(lost):
-        some = ", ".join(str(found[i]) for i in lost[:5]) + (", ..." if len(lost) > 5 else "")
         remarks.append(
-            f"Without {name} {some} not every fixed effect can be estimated; what compares them is missing."
+            f"Without {name} {_some(found, lost)} not every fixed effect can be estimated; what compares "
+            "them is missing."
         )
+    astray = np.flatnonzero(~deleted.converged)
+    if len(astray):
+        remarks.append(f"Without {name} {_some(found, astray)} the search did not converge.")
     if refit is None and not again:
         remarks.append(
             f"About {cost:.0f} seconds of refits were spared: the variance parameters are held at their "
@@ -299,7 +312,7 @@ def influence(
         components=component_names(design, fit),
         full_params=fit.beta,
         full_bse=quantities.bse(fit),
-        full_variances=_variances(fit),
+        full_variances=_variances(fit.term_cov, np.asarray(fit.sigma)),
         params=deleted.params,
         bse=np.sqrt(np.diagonal(deleted.vcov, axis1=1, axis2=2)),
         variances=deleted.variances,
@@ -311,13 +324,18 @@ def influence(
     )
 
 
+def _some(found: NDArray[np.object_], at: NDArray[np.intp]) -> str:
+    return ", ".join(str(found[i]) for i in at[:5]) + (", ..." if len(at) > 5 else "")
+
+
 @dataclass(frozen=True, slots=True)
 class _Deleted:
-    """Without each of m groups: params (m, p), vcov (m, p, p), variances (m, v)."""
+    """Without each of m groups: params (m, p), vcov (m, p, p), variances (m, v), converged (m)."""
 
     params: FloatArray
     vcov: FloatArray
     variances: FloatArray
+    converged: NDArray[np.bool_]
 
 
 def _quadratic(vcov: FloatArray, d: FloatArray) -> FloatArray:
@@ -346,68 +364,64 @@ def component_names(design: Design, fit: Fit) -> tuple[str, ...]:
     )
 
 
-def _variances(fit: Fit) -> FloatArray:
-    """Per term its variances, then its covariances, in the order of ``quantities.variance_components``."""
-    parts = [np.concatenate([np.diagonal(v), v[np.triu_indices(len(v), 1)]]) for v in fit.term_cov]
-    return np.concatenate([*parts, [fit.sigma**2]])
+def _variances(term_cov: Sequence[FloatArray], sigma: FloatArray) -> FloatArray:
+    """Per term its variances, then its covariances, in the order of ``quantities.variance_components``.
+
+    Covariance matrices (..., k, k) and sigma (...) -> (..., v).
+    """
+    parts = []
+    for v in term_cov:
+        a, b = np.triu_indices(v.shape[-1], 1)
+        parts += [np.diagonal(v, axis1=-2, axis2=-1), v[..., a, b]]
+    return np.concatenate([*parts, sigma[..., None] ** 2], axis=-1)
 
 
-def _bare(design: Design) -> Design:
-    """The arrays alone: faster to take rows of."""
-    return replace(design, variables={}, rows=None, recipe=None)
-
-
-def _without(design: Design, name: str, label: object, rows: NDArray[np.bool_]) -> Design:
-    part = subset(design, ~rows)
-    for factor in part.factors:
-        if factor.n_levels < 2:
-            raise ModelError(
-                f"Without {name} {label} only one level of {factor.name} is left, whose variance cannot be "
-                "estimated; leave out rows, or levels of another factor."
-            )
-    return part
-
-
-def regular(design: Design, fit: Fit) -> bool:
-    """Whether every covariance matrix of random effects has full rank: then theta is a good start."""
-    return all(c.rank == len(t.names) for c, t in zip(fit.certificate.terms, design.terms, strict=True))
-
-
-def _refit_each(
+def _estimate_each(
     design: Design,
     fit: Fit,
     name: str,
     found: NDArray[np.object_],
     codes: NDArray[np.intp],
+    *,
+    hold: bool,
     control: Control | None,
 ) -> _Deleted:
-    bare = _bare(design)
-    start = fit.theta if regular(design, fit) else None
-    m, p = len(found), len(fit.beta)
-    params, vcov = np.full((m, p), np.nan), np.full((m, p, p), np.nan)
-    variances = np.empty((m, len(component_names(design, fit))))
-    for i in range(m):
-        part = _without(bare, name, found[i], codes == i)
-        try:
-            one = solve(part, reml=fit.reml, start=start, control=control)
-        except MixwellError as error:
-            raise ModelError(f"Without {name} {found[i]} the model cannot be fitted: {error}") from None
-        variances[i] = _variances(one)
-        if np.array_equal(one.kept, fit.kept):
-            params[i], vcov[i] = one.beta, one.vcov
-    return _Deleted(params, vcov, variances)
+    """Deletion by the kernel, with all parameters estimated again or with theta and sigma held."""
+    m = len(found)
+    estimate = deletions(design, fit, codes, m, hold=hold, control=control)
+    parts = []
+    for first, last in portions(m, f"Deletion by {name}"):
+        part = estimate(first, last)
+        for i in sorted(part.failures):
+            error = part.failures[i]
+            why = error if isinstance(error, TooFewLevelsError) else f"the model cannot be fitted: {error}"
+            raise ModelError(f"Without {name} {found[first + i]} {why}")
+        parts.append(part)
+    sigma = np.full(m, fit.sigma) if hold else np.concatenate([part.fits.sigma for part in parts])
+    theta = np.concatenate([part.fits.theta for part in parts])
+    return _Deleted(
+        params=np.concatenate([part.fits.beta for part in parts]),
+        vcov=np.concatenate([part.vcov_unscaled for part in parts]) * sigma[:, None, None] ** 2,
+        variances=_variances(
+            [sigma[:, None, None] ** 2 * cov for cov in relative_covariances(design, theta)], sigma
+        ),
+        converged=np.concatenate([part.fits.converged for part in parts]),
+    )
 
 
-def _hold(design: Design, fit: Fit, found: NDArray[np.object_], codes: NDArray[np.intp]) -> _Deleted:
+def _hold(
+    design: Design, fit: Fit, name: str, found: NDArray[np.object_], codes: NDArray[np.intp]
+) -> _Deleted:
     """Deletion with theta and sigma held: generalized least squares of the rows left."""
-    variances = np.broadcast_to(_variances(fit), (len(found), len(component_names(design, fit))))
-    if len(found) == design.n_obs:
+    m = len(found)
+    if m == design.n_obs:
         params, vcov = _hold_rows(design, fit)
     elif unions_of_blocks(design, codes):
-        params, vcov = _hold_blocks(design, fit, len(found), codes)
+        params, vcov = _hold_blocks(design, fit, m, codes)
     else:
-        params, vcov = _hold_each(design, fit, len(found), codes)
-    return _Deleted(params, vcov, variances)
+        return _estimate_each(design, fit, name, found, codes, hold=True, control=None)
+    full = _variances(fit.term_cov, np.asarray(fit.sigma))
+    return _Deleted(params, vcov, np.broadcast_to(full, (m, len(full))), np.ones(m, dtype=np.bool_))
 
 
 def unions_of_blocks(design: Design, codes: NDArray[np.integer]) -> bool:
@@ -459,17 +473,4 @@ def _hold_blocks(design: Design, fit: Fit, m: int, codes: NDArray[np.intp]) -> t
     inverse = np.linalg.inv(scaled[fine]) / np.outer(scale, scale)
     vcov[fine] = inverse
     params[fine] = fit.beta - np.einsum("iab,ib->ia", inverse, score[fine])
-    return params, vcov
-
-
-def _hold_each(design: Design, fit: Fit, m: int, codes: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
-    bare = _bare(design)
-    p = len(fit.beta)
-    params, vcov = np.full((m, p), np.nan), np.full((m, p, p), np.nan)
-    for i in range(m):
-        part = subset(bare, codes != i)
-        problem = kernel.problem(part)
-        if np.array_equal(problem.kept, fit.kept):
-            at = kernel.components(part, problem, fit.theta, reml=fit.reml)
-            params[i], vcov[i] = at.beta, at.vcov_unscaled * fit.sigma**2
     return params, vcov

@@ -16,6 +16,16 @@ _ROUNDING_OF_RESIDUAL = 1e-12
 _ITERATIONS = 1000
 
 
+# Below this part of the response's range sigma is looked at closely.
+_SMALL_SIGMA = 1e-6
+
+
+def is_small(sigma: FloatArray | float, y: FloatArray) -> NDArray[np.bool_]:
+    """Whether a residual standard deviation may be nothing but rounding of the response (rows first)."""
+    out: NDArray[np.bool_] = np.asarray(sigma < _SMALL_SIGMA * np.ptp(y, axis=0))
+    return out
+
+
 def check_residual_is_left(design: Design, y: FloatArray | None) -> None:
     """Least squares of the response on [X Z] by conjugate gradients (Bjorck 1996, algorithm 7.4.1).
 

@@ -95,14 +95,14 @@ def relative_factors(design: Design, fit: Fit) -> tuple[FloatArray, ...]:
 
 
 def unpacked(design: Design, theta: FloatArray) -> tuple[FloatArray, ...]:
-    """Lower triangles (k, k), one per term: theta holds their columns one after the other."""
+    """Lower triangles (..., k, k), one per term: theta (..., n_theta) holds them column after column."""
     factors = []
     at = 0
     for term in design.terms:
         k = len(term.names)
-        t = np.zeros((k, k))
+        t = np.zeros((*theta.shape[:-1], k, k))
         columns, rows = np.triu_indices(k)
-        t[rows, columns] = theta[at : at + len(rows)]
+        t[..., rows, columns] = theta[..., at : at + len(rows)]
         at += len(rows)
         factors.append(t)
     return tuple(factors)

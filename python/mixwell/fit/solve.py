@@ -9,13 +9,10 @@ from mixwell import kernel
 from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError
 from mixwell.fit.control import Control
-from mixwell.fit.exact import check_residual_is_left
+from mixwell.fit.exact import check_residual_is_left, is_small
 from mixwell.fit.record import Certificate, Curvature, Fit, TermCertificate, Trace
 
 FloatArray = NDArray[np.float64]
-
-# Below this part of the response's range sigma is looked at closely.
-_SMALL_SIGMA = 1e-6
 
 
 def linear_predictor(design: Design, beta: FloatArray, modes: tuple[FloatArray, ...]) -> FloatArray:
@@ -92,7 +89,7 @@ def solve(
     except ConvergenceError:
         check_residual_is_left(design, y)
         raise
-    if found["sigma"] < _SMALL_SIGMA * np.ptp(design.y if y is None else y):
+    if is_small(found["sigma"], design.y if y is None else y):
         check_residual_is_left(design, y)
     kept = np.asarray(problem.kept, dtype=np.intp)
     beta = np.zeros(design.x.shape[1])

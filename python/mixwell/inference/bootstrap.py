@@ -20,6 +20,7 @@ from mixwell.design.subset import subset
 from mixwell.errors import DataError, MixwellError, MixwellWarning
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
+from mixwell.fit.deletion import deletions
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
 from mixwell.inference.groups import Groups, outermost
@@ -330,7 +331,8 @@ def bootstrap(
         )
     jackknife = None
     if ci == "bca":
-        jackknife = _jackknife(design, factor, row, progress)
+        left_out = statistic if isinstance(statistic, Quantities) else row
+        jackknife = _jackknife(design, fit, factor, left_out, control, progress)
     return Bootstrap(names, estimate, draws[~failed], jackknife, kind, n, int(failed.sum()), ci, at)
 
 
@@ -428,14 +430,29 @@ def _root(matrix: FloatArray, power: float) -> FloatArray:
 
 
 def _jackknife(
-    design: Design, factor: int, row: Callable[[Design], FloatArray], progress: bool
+    design: Design,
+    fit: Fit,
+    factor: int,
+    statistic: Quantities | Callable[[Design], FloatArray],
+    control: Control | None,
+    progress: bool,
 ) -> FloatArray:
-    """The statistic with each group left out, shape (groups, s)."""
-    codes = design.factors[factor].codes
+    """The statistic with each group left out, shape (groups, s): NaN where that cannot be fitted."""
+    codes, m = design.factors[factor].codes, design.factors[factor].n_levels
+    if isinstance(statistic, Quantities):
+        estimate = deletions(design, fit, codes, m, control=control)
+        values = statistic.values
 
-    def work(start: int, stop: int) -> FloatArray:
-        return np.array([row(subset(design, codes != g)) for g in range(start, stop)])
+        def work(start: int, stop: int) -> FloatArray:
+            found = estimate(start, stop)
+            out = values(design, found.fits.theta, found.fits.sigma, found.fits.beta)
+            out[sorted({*found.failures, *np.flatnonzero(~found.same_rank)})] = np.inf
+            return out
+    else:
 
-    found = in_portions(design.factors[factor].n_levels, work, "Jackknife", progress=progress)
+        def work(start: int, stop: int) -> FloatArray:
+            return np.array([statistic(subset(design, codes != g)) for g in range(start, stop)])
+
+    found = in_portions(m, work, "Jackknife", progress=progress)
     found[np.isinf(found)] = np.nan
     return found

@@ -70,16 +70,7 @@ def parameter_values(design: Design, theta: FloatArray, sigma: FloatArray, beta:
 
 def relative_covariances(design: Design, theta: FloatArray) -> list[FloatArray]:
     """Per term, T T' of m fits, shape (m, k, k), from theta (m, n_theta)."""
-    out = []
-    at = 0
-    for term in design.terms:
-        k = len(term.names)
-        t = np.zeros((len(theta), k, k))
-        c, r = np.triu_indices(k)
-        t[:, r, c] = theta[:, at : at + len(r)]
-        at += len(r)
-        out.append(t @ np.swapaxes(t, 1, 2))
-    return out
+    return [t @ np.swapaxes(t, 1, 2) for t in quantities.unpacked(design, theta)]
 
 
 def interval_frame(

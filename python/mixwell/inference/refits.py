@@ -1,4 +1,4 @@
-"""Refits of one design to many responses: in portions, with a progress bar, stopped without loss."""
+"""Many refits: in portions, with a progress bar, stopped without loss."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mixwell import kernel
 from mixwell.design.record import Design
 from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.fit.control import Control
+from mixwell.fit.exact import is_small
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
 
@@ -26,8 +27,9 @@ PATIENCE = 2.0
 class Refitting:
     """Refits of one design to many responses, each by one search in the kernel's threads.
 
-    A refit that does not converge is searched again from several starts, as a fit is; one that fails then too
-    has NaN for its numbers. The crossproducts of the design are formed once.
+    A refit that does not converge, or whose sigma may be nothing but rounding, is searched again from several
+    starts, as a fit is; one that fails then too has NaN for its numbers. The crossproducts of the design are
+    formed once.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ class Refitting:
     def __call__(self, responses: FloatArray) -> kernel.Refits:
         """Fits to the columns of ``responses``, shape (n, m)."""
         found = kernel.refit_many(self._design, responses, self._theta, reml=self._reml, at=self._at)
-        for i in np.flatnonzero(~found.converged):
+        for i in np.flatnonzero(~found.converged | is_small(found.sigma, responses)):
             again = self._searched(np.ascontiguousarray(responses[:, i]))
             found.criterion[i] = np.nan if again is None else again.criterion
             found.sigma[i] = np.nan if again is None else again.sigma
@@ -68,27 +70,35 @@ def in_portions(
 ) -> FloatArray:
     """Concatenates ``work(start, stop)`` over portions of ``range(n)``, rows first.
 
-    Portions grow until each takes about a fifth of a second, so that the bar moves and an interrupt
-    (Ctrl-C) is answered: what is done so far is returned then, with a warning that says how much.
+    An interrupt (Ctrl-C) returns what is done so far, with a warning that says how much.
     """
     done: list[FloatArray] = []
     position = 0
-    with tqdm(total=n, desc=label, delay=PATIENCE, disable=not progress, leave=False) as bar:
-        try:
-            for start, stop in _portions(n):
-                done.append(work(start, stop))
-                position = stop
-                bar.update(stop - start)
-        except KeyboardInterrupt:
-            if not done:
-                raise
-            warnings.warn(
-                f"{label} was interrupted: {position} of {n} are done and used.", MixwellWarning, stacklevel=3
-            )
+    try:
+        for start, stop in portions(n, label, progress=progress):
+            done.append(work(start, stop))
+            position = stop
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        warnings.warn(
+            f"{label} was interrupted: {position} of {n} are done and used.", MixwellWarning, stacklevel=3
+        )
     return np.concatenate(done)
 
 
-def _portions(n: int) -> Iterator[tuple[int, int]]:
+def portions(n: int, label: str, *, progress: bool = True) -> Iterator[tuple[int, int]]:
+    """Bounds of successive portions of ``range(n)``, with a progress bar.
+
+    They grow until each takes about a fifth of a second, so that the bar moves and an interrupt is answered.
+    """
+    with tqdm(total=n, desc=label, delay=PATIENCE, disable=not progress, leave=False) as bar:
+        for start, stop in _growing(n):
+            yield start, stop
+            bar.update(stop - start)
+
+
+def _growing(n: int) -> Iterator[tuple[int, int]]:
     start, size = 0, 4
     while True:
         stop = min(start + size, n)

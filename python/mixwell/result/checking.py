@@ -127,8 +127,8 @@ class Checking(Fitted):
         refit
             True estimates all parameters again for each deletion, from a warm start. False holds the variance
             parameters at their estimates from all rows, which is exact for them known and needs no refit
-            (Christensen, Pearson & Johnson 1992). None refits where that takes less than about five seconds;
-            what was done is in the result.
+            (Christensen, Pearson & Johnson 1992). None refits where that takes less than about five seconds
+            of one core; what was done is in the result.
 
         Returns
         -------
