@@ -36,6 +36,8 @@ def test_ratio_is_of_medians_per_draw() -> None:
 def test_ratio_to_a_peer_that_was_stopped_is_a_lower_bound() -> None:
     case = found(Result("mixwell", seconds=[0.5]), Result("R", stopped_after=60.0))
     assert ratio(case, "R") == Ratio(120.0, at_least=True)
+    case.results[1].draws = 10
+    assert ratio(case, "R") == Ratio(12.0, at_least=True)
 
 
 def test_no_ratio_without_both() -> None:
