@@ -252,6 +252,15 @@ def test_colours_that_come_again_have_another_marker():
     assert len(pairs) == style.MOST_SERIES
 
 
+def test_pairs_say_where_their_draws_come_from(monkeypatch, sleep):
+    small = sleep.plot.pairs(bootstrap=sleep.bootstrap(60, seed=1, progress=False))
+    assert small.figure.get_suptitle() == "60 draws"
+    monkeypatch.setattr("mixwell.plots.of_fit._MOST_WORK", 1e4)
+    large = sleep.plot.pairs(["sigma", "Days"])
+    assert large.figure.get_suptitle() == "500 draws of the large-sample normal distribution"
+    assert len(large.figure.axes) == 4
+
+
 # ---- the hierarchy
 
 

@@ -16,6 +16,7 @@ from mixwell.plots.grouped import (
     position_within,
     shrinkage,
 )
+from mixwell.plots.of_fit import large_sample_draws
 from mixwell.plots.profiles import profile_line
 from mixwell.plots.quantiles import local_level, normal_quantiles, plotting_positions, shown_ranks
 from mixwell.plots.residuals import MEAN_ROOT_NORMAL
@@ -275,3 +276,34 @@ def test_bins_of_the_means_hold_equally_many_rows():
 def test_paths_average_rows_at_the_same_place():
     paths = group_paths(np.array([1.0, 0, 1, 2]), np.array([1.0, 2, 3, 9]), np.array([0, 0, 0, 1]))
     assert [path.tolist() for path in paths] == [[[0, 2], [1, 2]], [[2, 9]]]
+
+
+def test_large_sample_draws_vary_as_the_analysis_of_variance_says():
+    # Balanced one-way data: MSB and MSE are independent multiples of chi-squares (Searle 1971, ch. 9).
+    rng = np.random.default_rng(12)
+    q, n = 500, 8
+    group = np.repeat(np.arange(q), n)
+    fit = mw.lmer("y ~ 1 + (1 | g)", {"y": rng.normal(size=q)[group] + rng.normal(size=q * n), "g": group})
+    draws = large_sample_draws(fit.design, fit.fit, 40_000, seed=1)
+    error, between = fit.sigma**2, fit.cov_re["g"].iloc[0, 0]
+    of_error = 2 * error**2 / (q * (n - 1))
+    of_group = (2 * (error + n * between) ** 2 / (q - 1) + of_error) / n**2
+    expected = [
+        np.sqrt(of_group) / (2 * np.sqrt(between)),
+        np.sqrt(of_error) / (2 * fit.sigma),
+        fit.bse.iloc[0],
+    ]
+    # 40,000 draws know a standard deviation to 0.4 %; the square roots are straight to about 1 %.
+    np.testing.assert_allclose(draws.std(axis=0), expected, rtol=0.02)
+    np.testing.assert_allclose(
+        draws.mean(axis=0), [np.sqrt(between), fit.sigma, fit.params.iloc[0]], rtol=0.01
+    )
+    assert abs(np.corrcoef(draws[:, 2], draws[:, 0])[0, 1]) < 0.02
+
+
+def test_large_sample_draws_hold_what_is_at_the_boundary():
+    with pytest.warns(mw.SingularFitWarning):
+        fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2())
+    draws = large_sample_draws(fit.design, fit.fit, 50, seed=1)
+    np.testing.assert_array_equal(draws[:, 0], 0.0)
+    assert draws[:, 1].std() > 0

@@ -290,6 +290,15 @@ def test_check_panel_has_a_panel_per_check_and_its_verdict(sleep):
     assert figure.axes[plots.PANELS.index("normality")].get_title().endswith(": look")
 
 
+def test_checks_draw_their_panel_with_verdicts_names_and_in_a_figure_given(sleep):
+    mine = Figure(figsize=(12, 9), layout="constrained")
+    checks = sleep.check()
+    assert checks.plot(labels={"Reaction": "Reaction (ms)"}, figure=mine) is mine
+    assert mine.axes[0].get_xlabel() == "fitted Reaction (ms)"
+    for name, verdict in checks.panels.items():
+        assert mine.axes[plots.PANELS.index(name)].get_title().endswith(f": {verdict}")
+
+
 def test_check_panel_draws_in_a_figure_given(sleep):
     mine = Figure(figsize=(12, 9), layout="constrained")
     before = plt.get_fignums()

@@ -18,6 +18,8 @@ from mixwell.report.html_summary import html_table
 from mixwell.report.text import WIDTH, pad, wrap
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
     from mixwell.plots import accessor as pictures
 else:
     pictures = lazy_module("mixwell.plots.accessor")
@@ -76,9 +78,23 @@ class Checks:
         }
         return frame(self.origin, columns)
 
-    def plot(self, lang: Literal["en", "zh"] = "en") -> object:
-        """All panels of checks in one figure, with the verdicts in their titles."""
-        return pictures.FitPlots(self.design, self.fit)(lang=lang).check(verdicts=self.panels)
+    def plot(
+        self,
+        lang: Literal["en", "zh"] = "en",
+        *,
+        group: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        figure: Figure | SubFigure | None = None,
+    ) -> Figure | SubFigure:
+        """All panels of checks in one figure, with the verdicts in their titles.
+
+        Parameters
+        ----------
+        lang, group, labels, figure
+            As in :func:`mixwell.plots.check_panel`.
+        """
+        plots = pictures.FitPlots(self.design, self.fit)(lang=lang, labels=labels)
+        return plots.check(group, verdicts=self.panels, figure=figure)
 
     @property
     def panels(self) -> Mapping[str, Verdict]:

@@ -66,7 +66,8 @@ class FitPlots:
     """Pictures of a fitted model: ``fit.plot.residuals()``, ``fit.plot.shrinkage(ax=ax)``.
 
     Every picture returns its Axes, those of several panels the first (all are in ``ax.figure.axes``);
-    ``check()`` returns the figure.
+    ``check()`` returns the figure. In a grid of one's own, ``plt.subplots(..., layout="constrained")`` makes
+    room for titles and legends.
 
     Examples
     --------
