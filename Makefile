@@ -1,10 +1,10 @@
-# demo, test, lint, bench, docs, reference: each works from a fresh clone.
+# demo, test, calibration, lint, bench, docs, reference: each works from a fresh clone.
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test lint format bench docs reference clean
+.PHONY: demo test calibration lint format bench docs reference clean
 
 $(PY):
 	python3 -m venv $(VENV)
@@ -20,6 +20,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	cargo test --release --workspace
 	$(PY) -m pytest
+
+# Simulation studies: coverage of intervals, size of tests, power against closed forms. Ten minutes.
+calibration: $(STAMP)
+	$(PY) -m pytest -m slow
 
 lint: $(STAMP)
 	$(PY) -m ruff format --check .

@@ -102,7 +102,7 @@ class Variances(Inference):
         interval
             ``"profile"``: where the profiled criterion of the fit (REML or ML) crosses the quantile of
             chi-square, of ``adjusted`` and ``by_factor``; an end at 0 is not excluded by the data.
-            ``"bootstrap"``: parametric, percentile, of all three.
+            ``"bootstrap"``: parametric, percentile, of all three; with few groups a little short.
         level, n, seed
             Confidence level; draws and seed of the bootstrap.
 
