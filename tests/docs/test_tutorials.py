@@ -23,7 +23,7 @@ SPEC.loader.exec_module(run)
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 NAMES = [str(page.relative_to(ROOT / "docs")) for page in PAGES]
-TUTORIALS = ["tutorials/random-slopes.md", "tutorials/rat-pups.md"]
+TUTORIALS = ["tutorials/random-slopes.md", "tutorials/rat-pups.md", "tutorials/growth-curves.md"]
 
 
 @pytest.mark.parametrize("page", run.pages(), ids=lambda page: str(page.relative_to(ROOT / "docs")))
