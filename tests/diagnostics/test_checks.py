@@ -16,6 +16,7 @@ import pytest
 from matplotlib import pyplot
 
 import mixwell as mw
+from mixwell.diagnostics import assumptions
 from mixwell.diagnostics.assumptions import judge
 from mixwell.diagnostics.checks import Checks
 from mixwell.diagnostics.remedies import RESAMPLED, Remedies
@@ -355,3 +356,45 @@ def test_what_does_not_apply_is_said() -> None:
     assert "not positive" in skipped["log response"] or "log response" not in skipped
     assert "Crossed random effects" in skipped["CR2 standard errors"]
     assert "No conclusion changes" in str(mw.lmer("y ~ x + (1 | g)", clean()).sensitivity())
+
+
+@pytest.mark.parametrize("name", list(FITS))
+def test_every_kind_of_model_is_compared(name: str) -> None:
+    found = fitted(name).sensitivity()
+    terms = list(fitted(name).params.index)
+    assert list(found.terms) == terms
+    names = [variant.name for variant in found.variants]
+    assert {"as fitted", "bootstrap"} <= set(names)
+    # What is not made is said, with the reason.
+    robust = "CR2 standard errors"
+    assert (robust in names) != (robust in dict(found.skipped))
+    for variant in found.variants:
+        for values in (variant.estimate, variant.std_error, variant.conf_low, variant.conf_high):
+            assert np.isfinite(values).all()
+        assert (variant.conf_low <= variant.conf_high).all()
+    assert max(map(len, str(found).splitlines())) <= 79
+    assert not re.search(r"\b(nan|None|inf)\b", str(found))
+
+
+def test_what_would_take_minutes_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assumptions, "_DELETE_SECONDS", 0.0)
+    fit = fitted("crossed")
+    reason = (
+        "Leaving out 8 levels of a crossed factor in turn would take too long; fit.influence('g') does it."
+    )
+    assert ("no influential g", reason) in fit.check().skipped
+    assert ("without influential g", reason) in fit.sensitivity().skipped
+    # Levels that share nothing cost no refit each.
+    assert "no influential g" in [one.assumption for one in fitted("slopes").check()]
+
+
+def test_a_model_without_fixed_effects_is_checked_and_not_compared() -> None:
+    data = clean(groups=4)
+    fit = mw.lmer("y ~ 0 + (1 | g)", data)
+    found = fit.check()
+    assert ("no influential g", "There are no fixed effects to be influenced.") in found.skipped
+    for one in found:
+        if one.remedy:
+            run(one.remedy, fit, data)
+    with pytest.raises(mw.ModelError, match="nothing to compare"):
+        fit.sensitivity()

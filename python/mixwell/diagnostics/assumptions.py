@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
 from mixwell.diagnostics import dependence, distribution, influence, mean, variance
+from mixwell.diagnostics.influence import Influence
 from mixwell.diagnostics.marginal import independent_blocks
 from mixwell.diagnostics.record import Check, DiagnosticTest, Verdict
 from mixwell.diagnostics.remedies import RESAMPLED, Remedies
@@ -87,7 +88,11 @@ def enough_groups(design: Design, fit: Fit) -> Check:
         f"A variance from {fewest.n_levels} levels of {fewest.name} is hardly known."
         if few
         else "Every factor has at least 5 levels.",
-        ("fit.conf_int(ddf='kenward-roger')" if fit.reml else "fit.conf_int(method='profile')")
+        (
+            "fit.conf_int(ddf='kenward-roger')"
+            if fit.reml and len(fit.beta)
+            else "fit.conf_int(method='profile')"
+        )
         if few
         else "",
     )
@@ -186,7 +191,8 @@ def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str])
         )
         found = dependence.autocorrelation(design, fit, kind="pearson")
     test = dependence.ljung_box(found)
-    size = float(np.abs(found.values).max())
+    # Few pairs are far apart: what they tell counts as much as they are many.
+    size = float(np.abs(found.values * found.pairs / found.n).max())
     verdict = judge(test.p_value, test.n, size, 0.1, 0.3)
     remedy = remedies.robust("fit.plot.acf()")
     return _from_test("independent in order", test, verdict, remedy, "independence")
@@ -277,19 +283,33 @@ def no_outlying_groups(design: Design, fit: Fit, at: Origin, factor: int) -> Che
     return _from_test(f"no outlying {name}", found.test, verdict, remedy, "random effects")
 
 
-def no_influential_group(design: Design, fit: Fit, at: Origin, factor: int, notes: list[str]) -> Check:
-    """What leaving out one level changes."""
-    name = design.factors[factor].name
-    m = design.factors[factor].n_levels
-    cost = influence.refit_cost(design, m)
+def deletions(design: Design, fit: Fit, at: Origin, factor: int) -> Influence:
+    """The levels of a factor left out in turn.
+
+    Raises
+    ------
+    ModelError
+        If a crossed factor has so many levels that it would take minutes, or there is no fixed effect.
+    """
+    group = design.factors[factor]
+    cost = influence.refit_cost(design, group.n_levels)
     too_long = influence.HELD_COST * cost > _DELETE_SECONDS
-    if too_long and not influence.unions_of_blocks(design, design.factors[factor].codes):
-        raise ModelError(f"Leaving out {m} levels of a crossed factor in turn would take too long.")
-    found = influence.influence(design, fit, at, by=name, refit=cost <= _DELETE_SECONDS)
-    if not found.refitted:
-        notes.append(f"Leaving out levels of {name} in turn, the variance parameters were held.")
+    if too_long and not influence.unions_of_blocks(design, group.codes):
+        raise ModelError(
+            f"Leaving out {group.n_levels} levels of a crossed factor in turn would take too long; "
+            f"fit.influence({group.name!r}) does it."
+        )
     if not len(fit.beta):
         raise ModelError("There are no fixed effects to be influenced.")
+    return influence.influence(design, fit, at, by=group.name, refit=cost <= _DELETE_SECONDS)
+
+
+def no_influential_group(design: Design, fit: Fit, at: Origin, factor: int, notes: list[str]) -> Check:
+    """What leaving out one level changes."""
+    name, m = design.factors[factor].name, design.factors[factor].n_levels
+    found = deletions(design, fit, at, factor)
+    if not found.refitted:
+        notes.append(f"Leaving out levels of {name} in turn, the variance parameters were held.")
     distance = np.nan_to_num(found.cooks_distance, nan=0.0)
     pull = np.nan_to_num(np.abs(found.dfbetas), nan=0.0)
     first = int(np.argmax(distance))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.design.subset import subset
-from mixwell.diagnostics import distribution, influence
-from mixwell.diagnostics.remedies import Remedies
+from mixwell.diagnostics import distribution
+from mixwell.diagnostics.assumptions import deletions
+from mixwell.diagnostics.remedies import Remedies, robust_kind
 from mixwell.diagnostics.robust import robust_covariance
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError
 from mixwell.fit import quantities
@@ -159,8 +160,7 @@ def _refitted(
 
 def influential(design: Design, fit: Fit, at: Origin, factor: int) -> NDArray[np.intp]:
     """Levels with a Cook's distance above 4 / m, the most influential first, at most a fifth of them."""
-    name = design.factors[factor].name
-    distance = np.nan_to_num(influence.influence(design, fit, at, by=name).cooks_distance, nan=0.0)
+    distance = np.nan_to_num(deletions(design, fit, at, factor).cooks_distance, nan=0.0)
     m = len(distance)
     order = np.argsort(-distance, kind="stable")
     above = order[distance[order] > 4 / m]
@@ -181,6 +181,8 @@ def sensitivity(
     control: Control | None = None,
 ) -> Sensitivity:
     """Makes the analyses that apply; see ``LmerResult.sensitivity``."""
+    if not len(fit.beta):
+        raise ModelError("The model has no fixed effects, so there is nothing to compare.")
     variants = [
         _variant("as fitted", "the fit itself.", fit, approximation(design, fit, "satterthwaite"), level)
     ]
@@ -221,19 +223,20 @@ def sensitivity(
 
     def logged() -> Variant:
         if not Remedies(design, fit).positive:
-            raise ModelError("The response is not positive, or is a function already.")
+            raise ModelError("The response is not positive, or is a function already, or has an offset.")
         changed = replace(design, y=np.log(design.y), response_name=f"log({design.response_name})")
         about = "effects are on the log scale, about proportional changes; compare signs and tests."
         return _refitted("log response", about, changed, fit, level, control, same_scale=False)
 
     add("log response", logged)
+    kind = robust_kind(design)
     add(
-        "CR2 standard errors",
+        f"{kind} standard errors",
         lambda: _variant(
-            "CR2 standard errors",
+            f"{kind} standard errors",
             "valid where variances or correlations are wrong, clusters being independent.",
             fit,
-            robust_covariance(design, fit, "CR2"),
+            robust_covariance(design, fit, kind),
             level,
         ),
     )
@@ -264,7 +267,7 @@ def sensitivity(
         return Variant(
             "bootstrap",
             f"{len(values)} refits to resampled residuals and random effects, whatever their distribution; "
-            "percentile intervals.",
+            f"percentile intervals, p at least {2 / (len(values) + 1):.3f}.",
             True,
             fit.beta,
             found.std_error[first:],

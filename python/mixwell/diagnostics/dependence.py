@@ -102,8 +102,8 @@ def autocorrelation(
 ) -> Autocorrelation:
     """Autocorrelation within groups, pooled.
 
-    r_k = sum over groups and rows of e_t e_(t-k), over the sum of all e_t^2, residuals centred at their mean;
-    with one group it is the usual one.
+    r_k is the mean of e_t e_(t-k) over all pairs of rows of a group k apart, over the mean of e_t^2, with
+    residuals centred at their mean (Pinheiro & Bates 2000, section 5.3.4; nlme's ``ACF``).
 
     Parameters
     ----------
@@ -136,15 +136,14 @@ def autocorrelation(
         raise DataError(
             f"lags={lags}: the largest level of {factor} has {most + 1} rows; lags is 1 to {most}."
         )
-    total = float(e @ e)
+    n, total = len(e), float(e @ e)
     values, pairs = np.empty(count), np.empty(count, dtype=np.intp)
     for k in range(1, count + 1):
         same = codes[k:] == codes[:-k]
-        values[k - 1] = float(np.sum(e[k:] * e[:-k], where=same)) / total
         pairs[k - 1] = int(same.sum())
+        values[k - 1] = float(np.sum(e[k:] * e[:-k], where=same)) / pairs[k - 1] * n / total
     together = codes[1:] == codes[:-1]
     change = float(np.sum((e[1:] - e[:-1]) ** 2, where=together)) / total
-    n = len(e)
     return Autocorrelation(
         by=factor,
         kind=kind,
@@ -152,10 +151,19 @@ def autocorrelation(
         lags=np.arange(1, count + 1),
         values=values,
         pairs=pairs,
-        # Var(r_k) = N_k / (n (n + 2)), which for one group is Ljung & Box's (n - k) / (n (n + 2)).
-        band=1.959964 * np.sqrt(pairs / (n * (n + 2))),
+        band=1.959964 * _spread(pairs, n),
         first_differences=change,
     )
+
+
+def _spread(pairs: NDArray[np.intp], n: int) -> FloatArray:
+    """Standard deviation of autocorrelations of independent errors.
+
+    Ljung & Box's variance (n - k) / (n (n + 2)) is that of a sum over N_k = n - k pairs divided by n; of the
+    mean over N_k pairs it is n / (N_k (n + 2)).
+    """
+    spread: FloatArray = np.sqrt(n / (pairs * (n + 2)))
+    return spread
 
 
 def _caveat(found: Autocorrelation, order: str | None) -> str:
@@ -169,14 +177,12 @@ def _caveat(found: Autocorrelation, order: str | None) -> str:
 
 
 def ljung_box(found: Autocorrelation, *, order: str | None = None) -> DiagnosticTest:
-    """Ljung & Box's (1978) test on pooled autocorrelations: n (n + 2) sum r_k^2 / N_k, chi-square with K df.
+    """Ljung & Box's (1978) test on pooled autocorrelations: sum r_k^2 / Var(r_k), chi-square with K df.
 
-    N_k, the number of pairs at lag k, is n - k with one group.
+    With one series it is theirs.
     """
-    usable = found.pairs > 0
-    n = found.n
-    statistic = float(n * (n + 2) * np.sum(found.values[usable] ** 2 / found.pairs[usable]))
-    df = int(usable.sum())
+    n, df = found.n, len(found.lags)
+    statistic = float(np.sum((found.values / _spread(found.pairs, n)) ** 2))
     p = float(chdtrc(df, statistic))
     meaning = (
         f"Residuals of neighbouring rows of a level of {found.by} are correlated "
@@ -206,7 +212,7 @@ def durbin_watson(found: Autocorrelation, *, order: str | None = None) -> Diagno
     """
     pairs = int(found.pairs[0])
     expected = f"{2 * pairs / found.n:.2f} would mean not at all"
-    z = float(found.values[0] / np.sqrt(pairs / (found.n * (found.n + 2))))
+    z = float(found.values[0] / _spread(found.pairs, found.n)[0])
     p = float(2 * ndtr(-abs(z)))
     tendency = "positively" if found.values[0] > 0 else "negatively"
     meaning = (

@@ -89,11 +89,15 @@ class Remedies:
 
     def robust(self, otherwise: str) -> str:
         """Intervals that stand unequal or dependent errors; ``otherwise`` if crossed factors join all."""
-        count, block = independent_blocks(self._design)
-        if count < 2:
+        if independent_blocks(self._design)[0] < 2:
             return otherwise
-        kind = "CR2" if np.bincount(block).max() <= LARGEST_CLUSTER else "CR1"
-        return f"fit.conf_int(robust='{kind}')"
+        return f"fit.conf_int(robust='{robust_kind(self._design)}')"
+
+
+def robust_kind(design: Design) -> str:
+    """CR2, or CR1 where a cluster is too large for it."""
+    _, block = independent_blocks(design)
+    return "CR2" if np.bincount(block).max() <= LARGEST_CLUSTER else "CR1"
 
 
 def _spelled(variable: Variable) -> str:
