@@ -17,13 +17,14 @@ def html_table(
 ) -> str:
     """A table; the first ``text_columns`` columns are row headings, the rest numbers flush right."""
 
-    def cell(tag: str, j: int, value: str) -> str:
+    def cell(j: int, value: str, scope: str = "") -> str:
         align = "left" if j < text_columns else "right"
-        return f'<{tag} style="text-align: {align}">{escape(value)}</{tag}>'
+        tag, of = ("th", f' scope="{scope}"') if scope else ("td", "")
+        return f'<{tag}{of} style="text-align: {align}">{escape(value)}</{tag}>'
 
-    head = "".join(cell("th", j, h) for j, h in enumerate(heads))
+    head = "".join(cell(j, h, "col") for j, h in enumerate(heads))
     body = "".join(
-        "<tr>" + "".join(cell("th" if j < text_columns else "td", j, v) for j, v in enumerate(row)) + "</tr>"
+        "<tr>" + "".join(cell(j, v, "row" if j < text_columns else "") for j, v in enumerate(row)) + "</tr>"
         for row in rows
     )
     return (
