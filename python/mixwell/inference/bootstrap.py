@@ -357,22 +357,26 @@ def _statistic_names(value: object) -> tuple[str, ...]:
         return tuple(str(name) for name in value)
     if isinstance(value, pd.Series):
         return tuple(str(name) for name in value.index)
-    size = np.asarray(value, dtype=np.float64).size
+    size = _numbers(value).size
     return ("statistic",) if size == 1 else tuple(f"statistic_{i + 1}" for i in range(size))
 
 
 def _statistic_values(value: object, size: int) -> FloatArray:
-    listed = list(value.values()) if isinstance(value, Mapping) else value
+    out = _numbers(list(value.values()) if isinstance(value, Mapping) else value)
+    if out.size != size:
+        raise DataError(f"the statistic returned {size} numbers for the fit and {out.size} for a refit")
+    return out
+
+
+def _numbers(value: object) -> FloatArray:
     try:
-        out = np.asarray(listed, dtype=np.float64).ravel()
+        # None would become NaN.
+        return np.asarray("None" if value is None else value, dtype=np.float64).ravel()
     except (TypeError, ValueError):
         raise DataError(
             "the statistic must return numbers (one, an array, a dict or a Series), "
             f"not {type(value).__name__}"
         ) from None
-    if out.size != size:
-        raise DataError(f"the statistic returned {size} numbers for the fit and {out.size} for a refit")
-    return out
 
 
 # ---- responses

@@ -97,6 +97,8 @@ class Inference(Engine):
         seed: Seed = None,
         robust: RobustKind | None = None,
         cluster: str | ArrayLike | None = None,
+        kind: Literal["parametric", "residual", "cases"] = "parametric",
+        groups: str | None = None,
     ) -> NativeFrame:
         """Confidence intervals.
 
@@ -117,6 +119,8 @@ class Inference(Engine):
             ``"sd_Days|Subject"``, ``"cor_Days.(Intercept)|Subject"``, ``"sigma"``; None for all.
         n, type, seed
             Draws, type of interval and seed, for ``"bootstrap"``.
+        kind, groups
+            How responses are drawn, for ``"bootstrap"``; see :meth:`bootstrap`.
         robust, cluster
             For ``"wald"``: cluster-robust standard errors and their degrees of freedom in place of ``ddf``,
             see :meth:`vcov_robust`.
@@ -161,7 +165,7 @@ class Inference(Engine):
             raise MixwellError(
                 f"conf_int(method={method!r}) does not exist; there are 'wald', 'profile', 'bootstrap'."
             )
-        boot = self.bootstrap(n, seed=seed, ci=type)
+        boot = self.bootstrap(n, kind=kind, groups=groups, seed=seed, ci=type)
         wanted = check_names(parameters, boot.names)
         ends = [end for name, end in zip(boot.names, boot.interval(level), strict=True) if name in wanted]
         return interval_frame(self._origin, [name for name in boot.names if name in wanted], ends)
