@@ -199,8 +199,8 @@ def legend_over(axes: Sequence[Axes], handles: Sequence[Artist], labels: Sequenc
     Blank lines above the first panel's title make room for it in the layout.
     """
     first = axes[0]
-    left, right = first.get_window_extent(), axes[-1].get_window_extent()
-    width = max((max(left.x1, right.x1) - left.x0) * 72 / first.figure.dpi, extent(first)[0])
+    right = max(panel.get_window_extent().x1 for panel in axes)
+    width = (right - first.get_window_extent().x0) * 72 / first.figure.dpi
     labels = short_names(labels, 44)
     longest = max(text_width(label) for label in labels) + 32
     columns = max(1, min(len(labels), int(width // longest)))

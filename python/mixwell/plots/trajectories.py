@@ -105,7 +105,7 @@ def plot_trajectories(
     index = factor_index(design, group)
     axis = covariate_along(design, index, x)
     factor = design.factors[index]
-    fit_columns, fit_rows = panels_that_fit(ax, 1.15, 1.1)
+    fit_columns, fit_rows = panels_that_fit(ax, 1.1, 1.1)
     if levels is None and most > 0:
         most = min(most, fit_columns * fit_rows)
     shown = chosen_groups(design, fit, index, levels, most)

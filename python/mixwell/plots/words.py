@@ -138,7 +138,7 @@ CHINESE: Mapping[str, str] = {
     "Not for this model.": "本模型没有此图。",
     "{title}: {verdict}": "{title}：{verdict}",
     "fine": "符合",
-    "look": "留意",
+    "look": "需关注",
     "violated": "违背",
     "{effect}, SD {sd:.3g}": "{effect}，标准差{sd:.3g}",
     "model: normal": "模型：正态分布",
