@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, log_ndtr, ndtri
+from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, ndtr, ndtri
 
 from mixwell.errors import MixwellError
 from mixwell.inference.contrast import f_upper, t_quantile, t_two_sided
@@ -127,11 +127,11 @@ def _normal_range_upper(w: FloatArray, k: int, rule: Rule) -> FloatArray:
     half = (high - low) / 2
     nodes, weights = rule
     z = low + half * (nodes + 1)
-    log_phi = log_ndtr(z)
-    ratio = np.exp(np.minimum(log_ndtr(z - w) - log_phi, 0.0))
+    below = ndtr(z)  # at least Phi(-9): no underflow
+    ratio = np.minimum(ndtr(z - w) / below, 1.0)
     with np.errstate(divide="ignore"):
         lost = -np.expm1((k - 1) * np.log1p(-ratio))
-    density = np.exp(-(z**2) / 2 + (k - 1) * log_phi) / np.sqrt(2 * np.pi)
+    density = np.exp(-(z**2) / 2 + (k - 1) * np.log(below)) / np.sqrt(2 * np.pi)
     return np.asarray(k * np.sum(half * weights * density * lost, axis=1))
 
 
@@ -292,9 +292,12 @@ def critical_values(adjust: str | None, level: float, family: Family) -> FloatAr
     if adjust not in ("tukey", "mvt", "dunnett"):
         return family.plain_quantile(1 - (1 - level) / m)
     found: dict[float, float] = {}
+    larger, apart = 1.2, 0.2  # than the t of one comparison; how well that is known
     for v in df.tolist():
         if v not in found:
-            found[v] = _solve(_tail(adjust, v, family), 1 - level, v)
+            single = float(t_quantile(level, np.array([v]))[0])
+            found[v] = _solve(_tail(adjust, v, family), 1 - level, larger * single, apart)
+            larger, apart = found[v] / single, 0.002  # much the same with other degrees of freedom
     return np.array([found[v] for v in df.tolist()])
 
 
@@ -304,16 +307,20 @@ def _tail(adjust: str, df: float, family: Family) -> Callable[[float], float]:
     return lambda t: float(maximum_upper(np.array([t]), np.array([df]), family.correlation)[0])
 
 
-def _solve(tail: Callable[[float], float], alpha: float, df: float) -> float:
-    """The t with this upper tail, by secants of its logarithm, which is nearly a line."""
-    before = float(t_quantile(1 - alpha, np.array([df]))[0])  # that of one comparison
-    value_before = np.log(tail(before) / alpha)
-    t = 1.2 * before
+def _solve(tail: Callable[[float], float], alpha: float, guess: float, apart: float) -> float:
+    """The t with this upper tail, by secants of its logarithm, which is nearly a line.
+
+    The first secant is through ``guess`` and the point below it by the part ``apart``. The error after a step
+    is a small multiple of the product of the two errors before it.
+    """
+    before, t = guess / (1 + apart), guess
+    value_before = float(np.log(tail(before) / alpha))
     for _ in range(50):
-        value = np.log(tail(t) / alpha)
+        value = float(np.log(tail(t) / alpha))
         if abs(value) < 1e-10 or value == value_before:
             return t
+        last = abs(value * value_before) < 1e-9
         before, value_before, t = t, value, t - value * (t - before) / (value - value_before)
-    raise MixwellError(
-        f"No critical value found at alpha={alpha} with {df} degrees of freedom; adjust otherwise."
-    )
+        if last:
+            return t
+    raise MixwellError(f"No critical value found at alpha={alpha} from {guess} on; adjust otherwise.")
