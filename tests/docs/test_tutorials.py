@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import re
 import sys
+import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,24 @@ def test_pages_link_to_what_exists(name: str) -> None:
     page = ROOT / "docs" / name
     for target in re.findall(r"\]\(([^)#\s]+\.md)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_readme_prints_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks of code run in turn; the answer of each is the next block that has no language."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    # The summary of the first block stands under a heading of its own.
+    shown = text.split("## Two minutes")[1]
+    found = re.findall(r"^```python\n(.*?)^```\n\n^```\n(.*?)^```\n", shown, re.MULTILINE | re.DOTALL)
+    first = re.search(r"^```python\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL)
+    summary = re.search(r"^```\n(.*?)^```\n", shown, re.MULTILINE | re.DOTALL)
+    assert first is not None
+    assert summary is not None
+    assert len(found) >= 3
+    names: dict[str, object] = {}
+    for code, expected in [(first[1], summary[1]), *found]:
+        out = io.StringIO()
+        with redirect_stdout(out), warnings.catch_warnings():
+            warnings.simplefilter("ignore", mw.MixwellWarning)
+            exec(code, names)
+        assert not run.differs(expected, out.getvalue()), out.getvalue()
