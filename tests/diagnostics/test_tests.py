@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -189,7 +190,7 @@ def test_distance_of_groups_is_that_of_their_modes() -> None:
     modes = result.random_effects["g"].to_numpy()
     spread = result.cov_re["g"].to_numpy() - np.asarray(result.random_effects_cov["g"])
     distance = np.einsum("qi,qij,qj->q", modes, np.linalg.inv(spread), modes)
-    found = result.diagnostics.outlying_groups("g", alpha=1.1)
+    found = result.diagnostics.outlying_groups("g", alpha=1)
     order = np.argsort(-distance)
     np.testing.assert_allclose(found.statistic, distance[order], rtol=1e-6)
     np.testing.assert_allclose(
@@ -382,3 +383,32 @@ def test_text_of_every_test_is_complete_and_fits_the_page() -> None:
         assert not {"nan", "None", "inf"} & set(str(test).replace("=", " ").split())
         assert 0 <= test.p_value <= 1
         assert test.meaning.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda tests: tests.normality("ks"), "method='ks'; it is one of 'shapiro'"),
+        (lambda tests: tests.effect_normality("ks"), "method='ks'"),
+        (lambda tests: tests.white("half"), "form='half'; it is one of 'full', 'mean', 'fitted'"),
+        (lambda tests: tests.levene("x"), "by='x' is no grouping factor"),
+        (lambda tests: tests.levene(3), "by=3 is no grouping factor"),
+        (lambda tests: tests.ljung_box("G"), "did you mean 'g'"),
+        (lambda tests: tests.ljung_box(lags=99), "lags is 1 to"),
+        (lambda tests: tests.ljung_box(lags=2.5), "lags is 1 to"),
+        (lambda tests: tests.ljung_box(kind="raw"), "no kind of residuals 'raw'"),
+        (lambda tests: tests.durbin_watson(order="g"), "order='g' is not a numeric variable"),
+        (lambda tests: tests.reset(powers=()), "whole numbers of at least 2"),
+        (lambda tests: tests.reset(powers=(1, 2)), "whole numbers of at least 2"),
+        (lambda tests: tests.reset(powers=(2.5,)), "whole numbers of at least 2"),
+        (lambda tests: tests.within_between("G"), "did you mean 'g'"),
+        (lambda tests: tests.outliers(method="none"), "method='none'; it is one of 'holm', 'bonferroni'"),
+        (lambda tests: tests.outliers(alpha=5), "at most 1"),
+        (lambda tests: tests.outlying_groups("h"), "'h' is not a grouping factor"),
+        (lambda tests: tests.outlying_groups(alpha=0), "at most 1"),
+        (lambda tests: tests.quantile_residuals(n=0), "positive whole number"),
+    ],
+)
+def test_refusals(call: Callable[[Diagnostics], object], message: str) -> None:
+    with pytest.raises(mw.MixwellError, match=message):
+        call(fitted("slopes").diagnostics)

@@ -13,6 +13,7 @@ from mixwell.diagnostics.distribution import Adjustment, NormalityMethod, Outlie
 from mixwell.diagnostics.mean import OmittedSlope
 from mixwell.diagnostics.record import DiagnosticTest
 from mixwell.diagnostics.variance import WhiteForm
+from mixwell.errors import DataError
 from mixwell.fit.record import Fit
 from mixwell.simulate import Seed
 
@@ -110,15 +111,22 @@ class Diagnostics:
 
     def outliers(self, method: Adjustment = "holm", alpha: float = 0.05) -> Outliers:
         """Rows too far from their prediction by the others, adjusted for how many were looked at."""
+        _check_alpha(alpha)
         return distribution.row_outliers(self.design, self.fit, self.origin, method=method, alpha=alpha)
 
     def outlying_groups(
         self, factor: str | None = None, method: Adjustment = "holm", alpha: float = 0.05
     ) -> Outliers:
         """Levels of a factor whose random effects are too far out together."""
+        _check_alpha(alpha)
         at = 0 if factor is None else mean.factor_index(self.design, factor)
         return distribution.group_outliers(self.design, self.fit, self.origin, at, method=method, alpha=alpha)
 
     def quantile_residuals(self, n: int = 250, seed: Seed = 1) -> QuantileResiduals:
         """Randomized quantile residuals: where each response lies among ``n`` simulated ones."""
         return distribution.quantile_residuals(self.design, self.fit, n=n, seed=seed)
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha <= 1:
+        raise DataError(f"alpha={alpha!r}; it lies above 0 and is at most 1.")

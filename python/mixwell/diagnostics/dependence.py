@@ -69,8 +69,8 @@ def _order(design: Design, codes: NDArray[np.intp], order: str | None) -> NDArra
     if column is None or isinstance(column, Factor):
         known = [name for name, other in design.variables.items() if not isinstance(other, Factor)]
         raise DataError(
-            f"order={order!r} is not a numeric variable of the formula{near(order, known)}; sort the data "
-            "by time instead and leave order=None."
+            f"order={order!r} is not a numeric variable of the formula{near(str(order), known)} Or sort the "
+            "data by time and leave order=None."
         )
     values = column.values if isinstance(column, Instants) else np.asarray(column.values, dtype=np.float64)
     return np.lexsort((values, codes))
@@ -132,7 +132,7 @@ def autocorrelation(
     if most < 1:
         raise ModelError(f"No level of {factor} has two rows, so there is no order within groups to look at.")
     count = min(10, max(1, int(np.median(sizes)) - 1)) if lags is None else lags
-    if not 1 <= count <= most:
+    if not (isinstance(count, (int, np.integer)) and 1 <= count <= most):
         raise DataError(
             f"lags={lags}: the largest level of {factor} has {most + 1} rows; lags is 1 to {most}."
         )

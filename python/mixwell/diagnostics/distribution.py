@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from statsmodels.stats.diagnostic import normal_ad
 from mixwell import kernel
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
-from mixwell.diagnostics.record import DiagnosticTest
+from mixwell.diagnostics.record import DiagnosticTest, check_one_of
 from mixwell.diagnostics.residuals import residual_df, studentized_residuals
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
@@ -70,6 +70,8 @@ def normality(
     ModelError
         For fewer than 3 values (20 for D'Agostino & Pearson), or values that are all the same.
     """
+    if method is not None:
+        check_one_of("method", method, get_args(NormalityMethod))
     n = len(values)
     chosen: NormalityMethod = method or ("shapiro" if n <= SHAPIRO_MOST else "dagostino")
     least = DAGOSTINO_LEAST if chosen == "dagostino" else 8 if chosen == "anderson" else 3
@@ -186,6 +188,7 @@ def adjust(p: FloatArray, method: Adjustment) -> FloatArray:
     >>> adjust(np.array([0.01, 0.5]), "bonferroni").tolist()
     [0.02, 1.0]
     """
+    check_one_of("method", method, get_args(Adjustment))
     m = len(p)
     if method == "bonferroni":
         return np.minimum(m * p, 1.0)
@@ -204,7 +207,7 @@ def row_outliers(
     usable = np.flatnonzero(np.isfinite(t))
     p = adjust(t_two_sided(t[usable], np.full(len(usable), float(df))), method)
     order = np.argsort(-np.abs(t[usable]), kind="stable")
-    hit = order[p[order] < alpha]
+    hit = order[p[order] <= alpha]
     at, first = usable[hit], int(usable[order[0]])
     names = row_names(design)
     largest = float(t[first])
@@ -260,7 +263,7 @@ def group_outliers(
     raw = np.where(rank > 0, chdtrc(np.maximum(rank, 1), distance), 1.0)
     p = adjust(raw, method)
     order = np.argsort(raw, kind="stable")
-    at = order[p[order] < alpha]
+    at = order[p[order] <= alpha]
     levels = design.factors[factor].levels
     first = int(order[0])
     meaning = (

@@ -77,9 +77,13 @@ def reset(design: Design, fit: Fit, *, powers: Sequence[int] = (2, 3)) -> Diagno
 
     Raises
     ------
+    DataError
+        If the powers are no whole numbers of at least 2.
     ModelError
         If the powers are combinations of the columns of X (a saturated design), or X beta is constant.
     """
+    if not len(powers) or not all(isinstance(k, (int, np.integer)) and k >= 2 for k in powers):
+        raise DataError(f"powers={powers!r}; give whole numbers of at least 2, such as (2, 3).")
     mean = quantities.linear_predictor(replace(design, offset=None), fit)
     spread = float(mean.std())
     if spread <= 1e-12 * max(1.0, float(np.abs(mean).max())):
@@ -351,5 +355,5 @@ def factor_index(design: Design, name: str) -> int:
     """
     names = [factor.name for factor in design.factors]
     if name not in names:
-        raise DataError(f"{name!r} is not a grouping factor of the model{near(name, names)}")
+        raise DataError(f"{name!r} is not a grouping factor of the model{near(str(name), names)}")
     return names.index(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from mixwell.data.columns import Factor
 from mixwell.data.frame import near
 from mixwell.design.record import Design
 from mixwell.diagnostics.marginal import fixed_columns
-from mixwell.diagnostics.record import DiagnosticTest
+from mixwell.diagnostics.record import DiagnosticTest, check_one_of
 from mixwell.errors import DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
@@ -125,6 +125,7 @@ def white(design: Design, fit: Fit, *, form: WhiteForm | None = None) -> Diagnos
 
 def _form(design: Design, fit: Fit, form: WhiteForm | None) -> WhiteForm:
     if form is not None:
+        check_one_of("form", form, get_args(WhiteForm))
         return form
     p = predictors(design, fit).shape[1]
     return "full" if 0 < white_terms(p) <= min(WHITE_MOST, design.n_obs // 3) else "mean"
@@ -172,7 +173,9 @@ def grouping(design: Design, by: str) -> tuple[NDArray[np.object_], NDArray[np.i
         return column.levels, column.codes.astype(np.intp)
     known = [factor.name for factor in design.factors]
     known += [name for name, other in design.variables.items() if isinstance(other, Factor)]
-    raise DataError(f"by={by!r}: by is one of {', '.join(map(repr, known))}{near(by, known)}")
+    raise DataError(
+        f"by={by!r} is no grouping factor or categorical variable of the model{near(str(by), known)}"
+    )
 
 
 def levene(design: Design, fit: Fit, by: str) -> DiagnosticTest:

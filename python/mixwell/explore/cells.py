@@ -176,6 +176,8 @@ def _pandas(name: str, values: list[object]) -> Values:
 
 
 def _listed(given: str | Sequence[str] | None, argument: str) -> list[str]:
+    if given is not None and not isinstance(given, (str, Sequence)):
+        raise DataError(f"{argument} is {given!r}; give names of columns.")
     names = [] if given is None else [given] if isinstance(given, str) else list(given)
     for name in names:
         if not isinstance(name, str):

@@ -93,6 +93,8 @@ def icc_screen(data: object, y: str, groups: str | Sequence[str], *, level: floa
     """
     if not 0 < level < 1:
         raise DataError(f"level is {level!r}; it lies between 0 and 1.")
+    if not isinstance(groups, (str, Sequence)):
+        raise DataError(f"groups is {groups!r}; give names of columns.")
     names = [groups] if isinstance(groups, str) else list(groups)
     if not names:
         raise DataError("groups is empty; name at least one grouping column.")
