@@ -69,7 +69,8 @@ def joint_tests(
     if not factors:
         raise DataError("There is no factor with several levels left to test; name fewer variables in by.")
     sizes = [len(grid.axes[i].texts) for i in factors]
-    for f, parents in grid.parents.items():
+    if grid.parents:
+        f, parents = next(iter(grid.parents.items()))
         name, parent = grid.axes[f].name, grid.axes[parents[0]].name
         raise DataError(
             f"{name!r} is nested in {parent!r}, and joint tests are of crossed factors; use fit.anova(), or "
