@@ -336,9 +336,8 @@ def no_influential_group(design: Design, fit: Fit, at: Origin, factor: int, note
             "errors."
         )
     remedy = "" if verdict == "fine" else f"print(fit.influence({name!r}))"
-    return Check(
-        f"no influential {name}", "deletion of levels", verdict, evidence, meaning, remedy, "influence"
-    )
+    # No panel shows it: that of influence is of rows.
+    return Check(f"no influential {name}", "deletion of levels", verdict, evidence, meaning, remedy)
 
 
 def simulated(design: Design, fit: Fit) -> Check:
