@@ -176,10 +176,8 @@ def legend_above(
     ax: Axes, handles: Sequence[Artist], labels: Sequence[str], heading: str | None = None
 ) -> int:
     """A legend right above the axes, in as few rows as their width allows; the number of rows."""
-    width, _ = extent(ax)
     labels = short_names(labels, 44)
-    longest = max(text_width(label) for label in labels) + 32
-    columns = max(1, min(len(labels), int(width // longest)))
+    columns = legend_columns(labels, extent(ax)[0])
     ax.legend(
         handles,
         labels,
@@ -193,6 +191,12 @@ def legend_above(
     return math.ceil(len(labels) / columns) + (heading is not None)
 
 
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """How many entries of a legend have room beside each other in ``width`` points."""
+    longest = max(text_width(label) for label in labels) + 32
+    return max(1, min(len(labels), int(width // longest)))
+
+
 def legend_over(axes: Sequence[Axes], handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend above the titles of the first row of panels, as wide as they are together.
 
@@ -202,8 +206,7 @@ def legend_over(axes: Sequence[Axes], handles: Sequence[Artist], labels: Sequenc
     right = max(panel.get_window_extent().x1 for panel in axes)
     width = (right - first.get_window_extent().x0) * 72 / first.figure.dpi
     labels = short_names(labels, 44)
-    longest = max(text_width(label) for label in labels) + 32
-    columns = max(1, min(len(labels), int(width // longest)))
+    columns = legend_columns(labels, width)
     title = first.title
     height = 1.2 * float(title.get_fontsize())
     own = title.get_text()
