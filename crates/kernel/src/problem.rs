@@ -392,13 +392,23 @@ impl Problem {
     /// Time of one evaluation with derivatives, in multiplications of a dense factorization (a rough count: of the core's
     /// factor and the products of the levels' panels).
     pub fn work(&self) -> f64 {
-        let levels =
-            |e: &Pattern| -> f64 { (0..e.q).map(|j| (e.rows(j) as f64).powi(2)).sum::<f64>() * e.k as f64 };
+        let dim = self.blocks.core_dim;
+        let levels = |e: &Pattern| -> f64 {
+            let filled = e.meets_most_of_core(dim);
+            let level = |j: usize| {
+                let (rows, core) = (e.rows(j), e.core(j).len());
+                // products within a filled core are dense ones
+                let (dense, small) =
+                    if filled { (dim * dim, rows * (rows - core)) } else { (0, rows * rows) };
+                dense as f64 + SMALL_BLOCKS * small as f64
+            };
+            e.k as f64 * (0..e.q).map(level).sum::<f64>()
+        };
         let core = match &self.blocks.core_pattern {
             Some(pattern) => pattern.work(),
-            None => (self.blocks.core_dim as f64).powi(3) / 3.0,
+            None => (dim as f64).powi(3) / 3.0,
         };
-        core + SMALL_BLOCKS * self.blocks.eliminated.iter().map(levels).sum::<f64>()
+        core + self.blocks.eliminated.iter().map(levels).sum::<f64>()
     }
 
     /// Observations that count: n (ML) or n - rank (REML).
