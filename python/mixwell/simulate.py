@@ -13,6 +13,9 @@ from mixwell.fit.record import Fit
 FloatArray = NDArray[np.float64]
 Seed = int | np.random.Generator | None
 
+# Normal numbers at a time.
+_PORTION = 1 << 18
+
 
 def generator(seed: Seed) -> np.random.Generator:
     """The source of draws that a seed stands for.
@@ -49,13 +52,21 @@ def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     mean = quantities.linear_predictor(design, fit)
     error_sd = fit.sigma if design.weights is None else fit.sigma / np.sqrt(design.weights)
     effect_sd = [fit.sigma * t for t in quantities.relative_factors(design, fit)]
-    out = np.empty((design.n_obs, n), order="F")
-    for draw in range(n):
-        response = mean + error_sd * rng.standard_normal(design.n_obs)
-        for term, root in zip(design.terms, effect_sd, strict=True):
-            factor = design.factors[term.factor]
-            effects = rng.standard_normal((factor.n_levels, len(root))) @ root.T
-            for column, effect in zip(term.columns, effects.T, strict=True):
-                response += column * effect[factor.codes]
-        out[:, draw] = response
-    return out
+    sizes = [design.factors[term.factor].n_levels * len(term.names) for term in design.terms]
+    width = design.n_obs + sum(sizes)
+    out = np.empty((n, design.n_obs))
+    together = max(1, _PORTION // width)
+    for start in range(0, n, together):
+        responses = out[start : start + together]
+        # A row holds one response's errors, then its random effects term by term.
+        normal = rng.standard_normal((len(responses), width))
+        np.multiply(normal[:, : design.n_obs], error_sd, out=responses)
+        responses += mean
+        at = design.n_obs
+        for term, root, size in zip(design.terms, effect_sd, sizes, strict=True):
+            codes = design.factors[term.factor].codes
+            effects = normal[:, at : at + size].reshape(len(responses), -1, len(root)) @ root.T
+            at += size
+            for j, column in enumerate(term.columns):
+                responses += column * effects[:, :, j].take(codes, axis=1)
+    return out.T
