@@ -101,6 +101,21 @@ def test_terms_of_numbers_and_matrices() -> None:
     assert table.loc["poly(Lsize, 2)", "num_df"] == 2
 
 
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger"])
+@pytest.mark.parametrize(
+    "terms", ["Treatment + sex", "Treatment * sex", "Lsize + Treatment * sex", "Treatment + sex + sex:Lsize"]
+)
+def test_only_the_first_factor_cares_for_the_intercept(terms: str, ddf: str) -> None:
+    tables = [
+        mw.lmer(f"weight ~ {intercept} + {terms} + (1 | Litter)", pups()).anova(ddf=ddf).set_index("term")
+        for intercept in (0, 1)
+    ]
+    without, with_it = (table.drop(index="Treatment") for table in tables)
+    assert without.index.tolist() == with_it.index.tolist()
+    np.testing.assert_allclose(without.to_numpy(float), with_it.to_numpy(float), rtol=1e-6)
+    assert [table.loc["Treatment", "num_df"] for table in tables] == [3, 2]
+
+
 def test_without_intercept_and_without_fixed_effects() -> None:
     cells = mw.lmer("weight ~ 0 + Treatment + (1 | Litter)", pups()).anova()
     assert cells["num_df"].tolist() == [3]

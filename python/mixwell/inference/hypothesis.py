@@ -159,7 +159,7 @@ class _Reader:
             if self.at == len(self.text):
                 return found
             if not self.take(","):
-                raise self.error("here an operator, '=' or a comma is missing")
+                raise self.error("an operator, '=' or a comma is missing")
 
     def sum(self) -> FloatArray:
         value = self.product()
@@ -221,7 +221,7 @@ class _Reader:
         match = re.match(r"[^\s,=+*/()-]+(\([^)]*\)|\[[^\]]*\]|:[^\s,=+*/-]+)*", rest)
         if match:
             raise self.unknown(match.group())
-        raise self.error("here a coefficient or number is missing")
+        raise self.error("a coefficient or number is missing")
 
     def ends(self, rest: str, length: int) -> bool:
         """Whether a name ends after ``length`` characters: not so ``Days`` in ``Days2`` or ``Days:sex``."""

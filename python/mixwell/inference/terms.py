@@ -15,7 +15,9 @@ slopes has 50 in lmerTest's rows and 87 in those of its coefficients (Kenward-Ro
 
 Type I and II rows come from crossproducts of X, in which terms are adjusted for each other as by least
 squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980) and,
-where cells are empty, Goodnight's (1978) estimable functions, as SAS's.
+where cells are empty, Goodnight's (1978) estimable functions, as SAS's. Without an intercept the first term of
+factors has all its levels, and its hypothesis is that their means are zero, averaged over the other factors
+(lmerTest takes them at the other factors' first levels); the hypotheses of the others do not change.
 """
 
 from __future__ import annotations
@@ -350,12 +352,15 @@ def _marginal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> li
     by_name = {variable.name: recipe.codings[variable.expression] for variable in fixed.variables}
     sizes = {node: len(coding.levels) for node, coding in recipe.codings.items() if coding.levels is not None}
     found = []
+    # The mean belongs to the intercept or, without one, to the first term of factors, which has all its levels.
+    mean_is_taken = fixed.intercept
     for term in design.fixed_terms:
         if not term.variables:
             continue
         codings = [by_name[name] for name in term.variables]
-        others = [other for other in design.fixed_terms if other is not term]
-        directions = _directions(recipe, term.variables, codings, [other.variables for other in others])
+        others = [set(other.variables) for other in design.fixed_terms if other is not term]
+        directions = _directions(term.variables, codings, others, mean_is_taken=mean_is_taken)
+        mean_is_taken = mean_is_taken or all(coding.levels is not None for coding in codings)
         # The first variable varies fastest, as in the columns.
         choices = [dict(choice) for choice in product(*reversed(directions))]
         found.append(
@@ -436,9 +441,12 @@ def _left_null(matrix: FloatArray, largest: FloatArray) -> FloatArray:
 
 
 def _directions(
-    recipe: Recipe, variables: tuple[str, ...], codings: list[VariableCoding], others: list[tuple[str, ...]]
+    variables: tuple[str, ...], codings: list[VariableCoding], others: list[set[str]], *, mean_is_taken: bool
 ) -> list[list[tuple[Node, FloatArray | int]]]:
-    """Per variable of a term: comparisons of a factor's levels, or columns of a numeric variable."""
+    """Per variable of a term: comparisons of a factor's levels, or columns of a numeric variable.
+
+    ``others`` are the variables of the other terms; ``mean_is_taken`` says that the mean belongs to one.
+    """
     directions: list[list[tuple[Node, FloatArray | int]]] = []
     for name, coding in zip(variables, codings, strict=True):
         if coding.levels is None:
@@ -446,7 +454,7 @@ def _directions(
             continue
         size = len(coding.levels)
         rest = set(variables) - {name}
-        compared = recipe.formula.fixed.intercept if not rest else any(rest <= set(other) for other in others)
+        compared = any(rest <= other for other in others) if rest else mean_is_taken
         # Against the first level where the mean of the levels belongs to another term, else each by itself.
         matrix = np.eye(size)[1:] - np.eye(size)[0] if compared else np.eye(size)
         directions.append([(coding.expression, row) for row in matrix])
