@@ -15,9 +15,9 @@ slopes has 50 in lmerTest's rows and 87 in those of its coefficients (Kenward-Ro
 
 Type I and II rows come from crossproducts of X, in which terms are adjusted for each other as by least
 squares; type III rows are comparisons of cell means with equal weights (Searle, Speed & Milliken 1980) and,
-where cells are empty, Goodnight's (1978) estimable functions, as SAS's. Without an intercept the first term of
-factors has all its levels, and its hypothesis is that their means are zero, averaged over the other factors
-(lmerTest takes them at the other factors' first levels); the hypotheses of the others do not change.
+where cells are empty, Goodnight's (1978) estimable functions, as SAS's. Without an intercept the first term
+of factors has all its levels, and its hypothesis is that their means are zero, averaged over the other
+factors (lmerTest takes them at the other factors' first levels); the other hypotheses do not change.
 """
 
 from __future__ import annotations
@@ -352,7 +352,7 @@ def _marginal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> li
     by_name = {variable.name: recipe.codings[variable.expression] for variable in fixed.variables}
     sizes = {node: len(coding.levels) for node, coding in recipe.codings.items() if coding.levels is not None}
     found = []
-    # The mean belongs to the intercept or, without one, to the first term of factors, which has all its levels.
+    # The mean belongs to the intercept or, without one, to the first term of factors: all its levels are there.
     mean_is_taken = fixed.intercept
     for term in design.fixed_terms:
         if not term.variables:
