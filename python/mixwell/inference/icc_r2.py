@@ -210,8 +210,8 @@ def share_quantities(design: Design, fit: Fit) -> Quantities:
         random = np.sum(factors, axis=0)
         fixed = np.maximum(np.einsum("mi,ij,mj->m", beta, x_cov, beta), 0.0)
         noise, total = random + square, random + square + fixed
-        shares_ = [random / noise, random / total, *(f / noise for f in factors)]
-        return np.column_stack([*shares_, fixed / total, 1 - square / total])
+        parts = [random / noise, random / total, *(f / noise for f in factors)]
+        return np.column_stack([*parts, fixed / total, 1 - square / total])
 
     names = ("adjusted", "conditional", *(factor.name for factor in design.factors))
     return Quantities((*names, "marginal R2", "conditional R2"), values)
