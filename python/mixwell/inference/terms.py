@@ -352,7 +352,7 @@ def _marginal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> li
     by_name = {variable.name: recipe.codings[variable.expression] for variable in fixed.variables}
     sizes = {node: len(coding.levels) for node, coding in recipe.codings.items() if coding.levels is not None}
     found = []
-    # The mean belongs to the intercept or, without one, to the first term of factors: all its levels are there.
+    # The mean belongs to the intercept or, without one, to the first term of factors.
     mean_is_taken = fixed.intercept
     for term in design.fixed_terms:
         if not term.variables:
