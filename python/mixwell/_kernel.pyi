@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -60,6 +61,12 @@ class ComponentsDict(TypedDict):
     log_pwrss_gradient: NDArray[np.float64]
     beta: NDArray[np.float64]
     vcov_unscaled: NDArray[np.float64]
+
+class CurveDict(TypedDict):
+    estimate: float
+    values: NDArray[np.float64]
+    zeta: NDArray[np.float64]
+    slope: NDArray[np.float64]
 
 class RefitsDict(TypedDict):
     criterion: NDArray[np.float64]
@@ -132,6 +139,14 @@ class Problem:
         with_fixed: bool,
     ) -> NDArray[np.float64]: ...
     def solve(self, theta: NDArray[np.float64], reml: bool) -> SolutionDict: ...
+    def profile(
+        self,
+        theta: NDArray[np.float64],
+        parameters: Sequence[tuple[str, Sequence[int]]],
+        stops: Sequence[float],
+        spacing: float | None,
+        report: Callable[[int], object],
+    ) -> list[CurveDict]: ...
     def optimize(
         self,
         reml: bool,

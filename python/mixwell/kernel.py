@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,13 @@ from mixwell._kernel import Deletions, KernelError, Problem, Refitter
 from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError, TooFewLevelsError
 
+if TYPE_CHECKING:
+    from mixwell._kernel import CurveDict
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
+# ("sd", [term, column]), ("correlation", [term, first, second]), ("sigma", []) or ("coefficient", [index]).
+Parameter = tuple[str, list[int]]
 _Arrays = tuple[
     FloatArray,
     FloatArray,
@@ -139,6 +145,54 @@ def components(design: Design, at: Problem, theta: FloatArray, *, reml: bool) ->
     """Criterion parts and gradients of a problem at ``theta`` (lme4's order, the user's columns)."""
     with kernel_errors(design):
         return Components(**at.components(np.ascontiguousarray(theta, dtype=np.float64), reml))
+
+
+def profile(
+    design: Design,
+    theta: FloatArray,
+    parameters: Sequence[tuple[str, Parameter]],
+    stops: Sequence[float],
+    spacing: float | None,
+    *,
+    report: Callable[[int], object],
+) -> list[CurveDict]:
+    """Profile likelihood (ML) of single parameters, in threads.
+
+    Parameters
+    ----------
+    design, theta
+        The design and its maximum-likelihood estimate.
+    parameters
+        Names, for errors, and places.
+    stops
+        Values of abs(zeta), ascending, that both sides go through unless a bound stops them.
+    spacing
+        Of the points between stops, in zeta; None for none.
+    report
+        Is told now and then how many sides (two per parameter) are done; an exception in it ends the work.
+
+    Returns
+    -------
+    Per parameter its estimate and, ascending, ``values``, ``zeta`` and ``slope`` (d zeta / d value).
+
+    Raises
+    ------
+    ConvergenceError
+        A criterion below that of ``theta``, or a profile that cannot be followed.
+    """
+    at = problem(design)
+    places = [place for _, place in parameters]
+    try:
+        return at.profile(np.ascontiguousarray(theta, dtype=np.float64), places, list(stops), spacing, report)
+    except KernelError as error:
+        kind, message, indices = error.args
+        remedy = {
+            "below_fit": "fit again with control=Control(starts=5)",
+            "not_reached": "ask for a lower level, or leave it out of parameters=",
+        }.get(kind)
+        if remedy is None:
+            raise _translate(error, design) from None
+        raise ConvergenceError(f"the profile of {parameters[indices[0]][0]!r} {message}; {remedy}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import signal
+import time
 import warnings
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 import mixwell as mw
 from mixwell.errors import MixwellError
@@ -50,6 +54,116 @@ def test_zeta_of_a_coefficient_is_the_criterion_with_it_as_offset() -> None:
             "y ~ arm + (x | g)", data.assign(b=value * data["x"]), weights="w", offset="b", reml=False
         )
         assert zeta**2 == pytest.approx(held.criterion - fit.criterion, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("formula", "name", "reduced"),
+    [
+        ("y ~ 1 + (1 | g) + (1 | h)", "(Intercept)", "y ~ 0 + (1 | g) + (1 | h)"),
+        ("y ~ x + arm + (x | g) + (1 | h)", "arm[mid]", "y ~ x + high + (x | g) + (1 | h)"),
+        ("y ~ x + arm + (1 | h / arm)", "x", "y ~ arm + (1 | h / arm)"),
+    ],
+)
+def test_zeta_of_a_coefficient_with_weights_and_offset(formula: str, name: str, reduced: str) -> None:
+    """Crossed and nested factors; one fixed effect and several."""
+    data = grouped().assign(o=lambda d: np.sin(np.arange(len(d))), high=lambda d: (d["arm"] == "high") * 1.0)
+    column = {"(Intercept)": 1.0, "x": data["x"], "arm[mid]": (data["arm"] == "mid") * 1.0}[name]
+    fit = quiet(formula, data, weights="w", offset="o")
+    best = quiet(formula, data, weights="w", offset="o", reml=False).criterion
+    curve = fit.profile(parameters=name)[name]
+    for value, zeta in zip(curve.values[::4], curve.zeta[::4], strict=True):
+        moved = data.assign(b=data["o"] + value * column)
+        held = quiet(reduced, moved, weights="w", offset="b", reml=False)
+        assert zeta**2 == pytest.approx(held.criterion - best, abs=1e-6)
+
+
+def joint_criterion(fit: mw.LmerResult) -> Callable[[Any, float], float]:
+    """-2 log-likelihood as a function of the relative covariance of the only term and of log sigma."""
+    problem = mw.kernel.problem(fit.design)
+    n = fit.design.n_obs
+
+    def criterion(relative: Any, log_sigma: float) -> float:
+        t = np.linalg.cholesky(relative)
+        columns, rows = np.triu_indices(len(t))
+        at = mw.kernel.components(fit.design, problem, t[rows, columns], reml=False)
+        scaled = at.pwrss * math.exp(-2 * log_sigma)
+        return at.log_det + scaled + n * (math.log(2 * math.pi) + 2 * log_sigma)
+
+    return criterion
+
+
+@pytest.mark.parametrize("held", [(0, 0), (1, 1), (2, 2), (1, 0), (2, 0), (2, 1)])
+def test_ends_with_three_effects_are_minima_under_a_constraint(held: tuple[int, int]) -> None:
+    """Others minimized over logarithms of variances and a free factor of the correlations (scipy's BFGS)."""
+    rng = np.random.default_rng(3)
+    n, g = 240, np.repeat(np.arange(30), 8)
+    data = {
+        "x": rng.normal(1, 1, n),
+        "z": rng.normal(size=n),
+        "w": rng.uniform(0.5, 2, n),
+        "g": g.astype(str),
+    }
+    effects = rng.normal(size=(30, 3)) @ np.array([[1.0, 0.4, -0.3], [0.0, 0.7, 0.2], [0.0, 0.0, 0.8]])
+    data["y"] = data["x"] + effects[g, 0] + effects[g, 1] * data["x"] + effects[g, 2] * data["z"]
+    data["y"] += rng.normal(size=n) / np.sqrt(data["w"])
+    fit = quiet("y ~ x + (x + z | g)", data, weights="w", reml=False)
+    i, j = held
+    names = ["(Intercept)", "x", "z"]
+    name = f"sd_{names[i]}|g" if i == j else f"cor_{names[i]}.{names[j]}|g"
+    ends = fit.conf_int(method="profile", level=0.8, parameters=name).loc[name]
+    criterion = joint_criterion(fit)
+    order = [i, *(c for c in range(3) if c != i)] if i == j else [j, i, 3 - i - j]
+    back = np.argsort(order)
+    covariance = fit.fit.term_cov[0][np.ix_(order, order)]
+    sd = np.sqrt(np.diagonal(covariance))
+    unit = np.linalg.cholesky(covariance / np.outer(sd, sd) + 1e-6 * np.eye(3))
+    start = np.concatenate([np.log(sd), unit[[1, 2, 2], [0, 0, 1]], [math.log(fit.sigma)]])
+    for end in ends:
+
+        def value(free: Any, end: float = end) -> float:
+            factor = np.eye(3)
+            factor[[1, 2, 2], [0, 0, 1]] = free[3:6]
+            factor /= np.linalg.norm(factor, axis=1)[:, None]
+            scales = np.exp(free[:3])
+            if i == j:
+                scales[0] = end
+            else:
+                factor[1, :2] = end, math.sqrt(1 - end**2)
+            root = scales[:, None] * factor
+            relative = (root @ root.T)[np.ix_(back, back)] / math.exp(2 * free[6])
+            return criterion(relative, free[6])
+
+        least = math.inf
+        for _ in range(3):
+            found = minimize(value, start, method="BFGS", options={"gtol": 1e-7})
+            least = min(least, found.fun)
+            start = found.x
+        assert least - fit.criterion == pytest.approx(1.2815515655446004**2, abs=1e-5)
+
+
+def test_a_variance_estimated_as_zero() -> None:
+    """Dyestuff2: the balanced one-way likelihood in closed form, sigma and the mean profiled out."""
+    data = mw.datasets.load_dyestuff2()
+    fit = quiet("Yield ~ 1 + (1 | Batch)", data)
+    y = data["Yield"].to_numpy().reshape(6, 5)
+    between = 5 * ((y.mean(axis=1) - y.mean()) ** 2).sum()
+    within = ((y - y.mean(axis=1, keepdims=True)) ** 2).sum()
+
+    def profiled(sd: float) -> float:
+        def criterion(log_sigma: float) -> float:
+            s2 = math.exp(2 * log_sigma)
+            level = s2 + 5 * sd**2
+            return 24 * math.log(s2) + within / s2 + 6 * math.log(level) + between / level
+
+        return float(
+            minimize_scalar(criterion, bounds=(-2, 4), method="bounded", options={"xatol": 1e-10}).fun
+        )
+
+    curve = fit.profile()["sd_(Intercept)|Batch"]
+    assert curve.estimate == curve.values[0] == curve.zeta[0] == 0
+    for value, zeta in zip(curve.values, curve.zeta, strict=True):
+        assert zeta**2 == pytest.approx(profiled(value) - profiled(0.0), abs=1e-7)
+    assert curve.zeta[-1] == pytest.approx(2.5758293035489004, abs=1e-9)
 
 
 def test_zeta_of_zero_variance_is_the_criterion_of_the_model_without_it() -> None:
@@ -139,6 +253,56 @@ def test_names_and_levels_are_checked() -> None:
         fit.profile(0.9, parameters="x").conf_int(0.95)
     with pytest.raises(MixwellError, match="'wald', 'profile', 'bootstrap'"):
         fit.conf_int(method="likelihood")  # type: ignore[arg-type]
+
+
+def test_a_profile_needs_the_optimum() -> None:
+    fit = fitted("slopes")
+    with pytest.raises(
+        mw.ConvergenceError, match=r"profile of 'sigma' finds a criterion lower by .*starts=5"
+    ):
+        mw.kernel.profile(
+            fit.design,
+            3 * np.asarray(fit.theta),
+            [("sigma", ("sigma", []))],
+            [1.0],
+            None,
+            report=lambda done: None,
+        )
+
+
+def test_a_long_profile_tells_how_far_it_is_and_can_be_stopped() -> None:
+    fit = quiet("y ~ x + (x | g)", grouped(), reml=False)
+    theta = np.asarray(fit.theta)
+    # as long as it takes to be interrupted
+    long = [("sigma", ("sigma", []))] * 3_000
+    told: list[int] = []
+
+    def report(done: int) -> None:
+        told.append(done)
+        if len(told) == 3:
+            raise RuntimeError("enough")
+
+    began = time.perf_counter()
+    with pytest.raises(RuntimeError, match="enough"):
+        mw.kernel.profile(fit.design, theta, long, [2.0], None, report=report)
+    took = time.perf_counter() - began
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        began = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            mw.kernel.profile(fit.design, theta, long, [2.0], None, report=lambda done: None)
+        took = max(took, time.perf_counter() - began)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert told == sorted(told)
+    assert told[-1] < 2 * len(long)
+    assert took < 20
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ use crate::error::KernelError;
 use crate::gradient::{FirstOrder, average_information, term_direction};
 use crate::hessian;
 use crate::newton::{Objective, Point, active_coordinates, row_sizes, second_order_of_product};
+use crate::problem::Problem;
 
 /// Steps of the differences of the gradient, in units of the term's T: four evaluations per parameter for small problems,
 /// two where sums over many levels carry less noise, one where an evaluation is expensive (error of this relative order).
@@ -66,6 +67,11 @@ impl Certificate {
     pub fn passed(&self) -> bool {
         self.reason.is_empty()
     }
+}
+
+/// True where evaluations are shared between threads.
+pub fn worth_threads(problem: &Problem) -> bool {
+    problem.n_random() >= THREADS_FROM && problem.blocks.core_dim <= THREADS_UP_TO
 }
 
 /// Hessian column and derivative of the fixed covariance along one coordinate, by differences of exact quantities.
@@ -161,9 +167,7 @@ impl Curvature {
         let sizes = row_sizes(&objective.coords, &objective.problem.widths, theta);
         let along = |b: usize| difference_column(objective, theta, first, sizes[b], b);
         let free: Vec<usize> = (0..m).filter(|&b| active[b]).collect();
-        let worth_threads = objective.problem.n_random() >= THREADS_FROM
-            && objective.problem.blocks.core_dim <= THREADS_UP_TO;
-        let columns: Result<Vec<_>, _> = if worth_threads {
+        let columns: Result<Vec<_>, _> = if worth_threads(objective.problem) {
             free.par_iter().map(|&b| along(b)).collect()
         } else {
             free.iter().map(|&b| along(b)).collect()

@@ -1,5 +1,4 @@
-//! The parts of the criterion and their gradients at any theta, in the user's columns: what profiles over sigma or over
-//! single parameters are made of.
+//! The parts of the criterion and their gradients at any theta, in the user's columns.
 
 use crate::covariance;
 use crate::criterion::{criterion, log_determinant, pwrss};

@@ -129,6 +129,38 @@ pub fn derivative_to_original(k: usize, g_star: &[f64], r: &[f64]) -> Vec<f64> {
     out
 }
 
+/// A change of Sigma as one of Sigma* = R Sigma R': R A R'.
+pub fn change_to_scaled(k: usize, a: &[f64], r: &[f64]) -> Vec<f64> {
+    let mut half = vec![0.0; k * k];
+    dense::multiply_small(k, k, k, r, a, &mut half);
+    let mut out = vec![0.0; k * k];
+    for j in 0..k {
+        for i in 0..k {
+            out[i + j * k] = (0..k).map(|c| half[i + c * k] * r[j + c * k]).sum();
+        }
+    }
+    out
+}
+
+/// Change of the lower triangular L when L L' changes by the symmetric A, L nonsingular: L times the lower triangle of
+/// L^-1 A L^-T with half its diagonal.
+pub fn root_derivative(k: usize, l: &[f64], a: &[f64]) -> Vec<f64> {
+    let mut inner = a.to_vec();
+    for _ in 0..2 {
+        for column in inner.chunks_exact_mut(k) {
+            dense::forward_small(k, l, column);
+        }
+        inner = (0..k * k).map(|h| inner[h / k + (h % k) * k]).collect();
+    }
+    for j in 0..k {
+        inner[j + j * k] *= 0.5;
+        inner[j * k..j * k + j].fill(0.0);
+    }
+    let mut out = vec![0.0; k * k];
+    dense::multiply_small(k, k, k, l, &inner, &mut out);
+    out
+}
+
 /// Null-space vectors v* of Sigma* (columns of length k, in place) as combinations of the original effects: the variance
 /// of c'b is c'Sigma c, zero for c = R'v*. Each is scaled to largest entry 1.
 pub fn to_original_combinations(k: usize, r: &[f64], vectors: &mut [f64]) {
@@ -197,6 +229,23 @@ mod tests {
         let back = to_original(3, &to_scaled(3, &t, &r), &r);
         for (a, b) in t.iter().zip(&back) {
             assert!((a - b).abs() < 1e-14, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn root_derivative_is_the_difference_of_roots() {
+        let (k, h) = (3, 1e-6);
+        let l = [1.0, -0.5, 2.0, 0.0, 0.7, 0.3, 0.0, 0.0, 0.4];
+        let a = [0.3, -0.2, 0.5, -0.2, 1.0, 0.1, 0.5, 0.1, -0.4];
+        let moved = |sign: f64| -> Vec<f64> {
+            let mut sigma: Vec<f64> = product(k, &l).iter().zip(&a).map(|(s, d)| s + sign * h * d).collect();
+            dense::cholesky_small(k, &mut sigma).unwrap();
+            sigma
+        };
+        let (up, down, wanted) = (moved(1.0), moved(-1.0), root_derivative(k, &l, &a));
+        for (r, c) in [(0, 0), (1, 0), (2, 0), (1, 1), (2, 1), (2, 2)] {
+            let at = r + c * k;
+            assert!(((up[at] - down[at]) / (2.0 * h) - wanted[at]).abs() < 1e-8, "{r} {c}");
         }
     }
 

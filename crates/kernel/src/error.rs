@@ -37,6 +37,14 @@ pub enum KernelError {
     NotPositiveDefinite { index: usize },
     /// An eigenvalue or singular value decomposition did not converge.
     Decomposition,
+    /// A parameter that the problem does not have.
+    UnknownParameter { index: usize },
+    /// A profile came to a criterion below that of the fit it starts from.
+    BelowFit { gain: f64 },
+    /// A profile could not be followed to this zeta.
+    NotReached { zeta: f64 },
+    /// What happened on the profile of one of the parameters.
+    Profile { parameter: usize, reason: Box<KernelError> },
     /// The work was interrupted by the caller.
     Interrupted,
 }
@@ -89,6 +97,12 @@ impl fmt::Display for KernelError {
                 write!(f, "the factorization met a pivot that is not positive at {index}")
             }
             Self::Decomposition => write!(f, "an eigenvalue decomposition did not converge"),
+            Self::UnknownParameter { index } => write!(f, "parameter {index} of the profile does not exist"),
+            Self::BelowFit { gain } => {
+                write!(f, "finds a criterion lower by {gain:.3e} than the fit's")
+            }
+            Self::NotReached { zeta } => write!(f, "does not reach zeta = {zeta:.3}"),
+            Self::Profile { reason, .. } => reason.fmt(f),
             Self::Interrupted => write!(f, "interrupted"),
         }
     }

@@ -131,21 +131,29 @@ pub struct Direction {
     pub sigma_dot: Vec<f64>,
 }
 
-/// Directions of the kernel coordinates: d(T T')/dT_rc = e_r t_c' + t_c e_r'.
+/// Directions of the kernel coordinates.
 pub fn root_directions(problem: &Problem, term_roots: &[Vec<f64>]) -> Vec<Direction> {
     coordinates(&problem.widths)
         .iter()
         .map(|c| {
-            let k = problem.widths[c.term];
-            let mut inner = vec![0.0; k * k];
-            for i in 0..k {
-                let t = term_roots[c.term][i + c.col * k];
-                inner[c.row + i * k] += t;
-                inner[i + c.row * k] += t;
-            }
-            term_direction(problem, c.term, &inner)
+            term_direction(
+                problem,
+                c.term,
+                &product_derivative(c, problem.widths[c.term], &term_roots[c.term]),
+            )
         })
         .collect()
+}
+
+/// d(T T')/dT_rc = e_r t_c' + t_c e_r' (k x k) for one coordinate.
+pub fn product_derivative(c: &Coordinate, k: usize, root: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; k * k];
+    for i in 0..k {
+        let t = root[i + c.col * k];
+        out[c.row + i * k] += t;
+        out[i + c.row * k] += t;
+    }
+    out
 }
 
 /// Direction of one term's Sigma* embedded in its factor.

@@ -695,21 +695,8 @@ impl RankPairs {
 mod tests {
     use super::*;
     use crate::newton::Objective;
+    use crate::numbers::Numbers;
     use crate::problem::{FactorInput, Input, TermInput};
-
-    /// Reproducible numbers in (-1, 1).
-    struct Numbers(u64);
-
-    impl Numbers {
-        fn next(&mut self) -> f64 {
-            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (self.0 >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-        }
-
-        fn column(&mut self, n: usize) -> Vec<f64> {
-            (0..n).map(|_| self.next()).collect()
-        }
-    }
 
     struct Case {
         n: usize,

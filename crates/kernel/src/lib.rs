@@ -20,8 +20,11 @@ pub mod hessian;
 pub mod inverse;
 pub mod modes;
 pub mod newton;
+#[cfg(test)]
+mod numbers;
 pub mod optimize;
 pub mod problem;
+pub mod profile;
 pub mod resample;
 pub mod rows;
 pub mod scaling;

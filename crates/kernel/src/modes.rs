@@ -74,21 +74,31 @@ pub fn shrink(k: usize, h: &[f64], sigma: &[f64], b: &mut [f64], nrhs: usize) ->
     dense::solve_general_small(k, &mut a, b, nrhs)
 }
 
+/// Estimates of the fixed effects: the correction to the least-squares coefficients.
+pub fn fixed_effects(factor: &Factorization, p: usize) -> Vec<f64> {
+    let width = p + 1;
+    let mut beta: Vec<f64> = (0..p).map(|i| factor.tail[p + i * width]).collect();
+    for i in (0..p).rev() {
+        let mut s = beta[i];
+        for c in i + 1..p {
+            s -= factor.tail[c + i * width] * beta[c];
+        }
+        beta[i] = s / factor.tail[i + i * width];
+    }
+    beta
+}
+
 impl Modes {
     /// `score` of core factors needs a nonsingular T; with a singular one it is left at zero (b is always right).
     pub fn new(problem: &Problem, factor: &Factorization) -> Result<Self, KernelError> {
-        let blocks = &problem.blocks;
-        let (width, dim) = (blocks.tail, blocks.core_dim);
-        let p = width - 1;
-        let mut beta: Vec<f64> = (0..p).map(|i| factor.tail[p + i * width]).collect();
-        for i in (0..p).rev() {
-            let mut s = beta[i];
-            for c in i + 1..p {
-                s -= factor.tail[c + i * width] * beta[c];
-            }
-            beta[i] = s / factor.tail[i + i * width];
-        }
+        Self::given(problem, factor, fixed_effects(factor, problem.n_fixed()))
+    }
 
+    /// The same with the fixed effects held at given values.
+    pub fn given(problem: &Problem, factor: &Factorization, beta: Vec<f64>) -> Result<Self, KernelError> {
+        let blocks = &problem.blocks;
+        let dim = blocks.core_dim;
+        let p = beta.len();
         let mut score: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.q * f.k]).collect();
         let mut b = score.clone();
         let mut u = factor.border[p * dim..].to_vec();

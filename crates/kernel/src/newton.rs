@@ -219,8 +219,123 @@ fn units(coords: &[Coordinate], widths: &[usize], theta: &[f64]) -> Vec<f64> {
     row_sizes(coords, widths, theta).iter().map(|s| s.max(0.05)).collect()
 }
 
-/// Minimizer of g's + s'Hs/2 over |s / unit| <= radius, free coordinates only, by the eigenvalues of H (More &
-/// Sorensen 1983). Returns the step, its predicted change, and the Newton decrement (infinite when H is indefinite).
+/// A quadratic model over the free coordinates by the eigenvalues of its Hessian, every coordinate in its unit (More &
+/// Sorensen 1983).
+pub struct Spectrum {
+    /// Free coordinates and their units.
+    index: Vec<usize>,
+    unit: Vec<f64>,
+    /// Ascending.
+    values: Vec<f64>,
+    vectors: Vec<f64>,
+    largest: f64,
+    size: usize,
+}
+
+impl Spectrum {
+    /// `hessian` is m x m, `unit` and `free` have length m.
+    pub fn new(hessian: &[f64], unit: &[f64], free: &[bool]) -> Result<Self, KernelError> {
+        let m = unit.len();
+        let index: Vec<usize> = (0..m).filter(|&i| free[i]).collect();
+        let r = index.len();
+        let scaled: Vec<f64> = (0..r * r)
+            .map(|h| {
+                let (a, b) = (index[h % r], index[h / r]);
+                hessian[a + b * m] * unit[a] * unit[b]
+            })
+            .collect();
+        let (values, vectors) = dense::symmetric_eigen(r, &scaled)?;
+        let largest = values.iter().fold(0.0f64, |a, &v| a.max(v.abs()));
+        Ok(Self { unit: index.iter().map(|&i| unit[i]).collect(), index, values, vectors, largest, size: m })
+    }
+
+    /// A gradient's components along the eigenvectors.
+    pub fn along(&self, gradient: &[f64]) -> Vec<f64> {
+        let r = self.index.len();
+        let g: Vec<f64> = self.index.iter().zip(&self.unit).map(|(&a, u)| gradient[a] * u).collect();
+        (0..r).map(|i| dense::dot(&self.vectors[i * r..(i + 1) * r], &g)).collect()
+    }
+
+    fn tiny(&self) -> f64 {
+        1e-11 * self.largest + f64::MIN_POSITIVE
+    }
+
+    fn lowest(&self) -> f64 {
+        self.values.first().copied().unwrap_or(0.0)
+    }
+
+    fn is_indefinite(&self) -> bool {
+        self.lowest() < -1e-9 * self.largest
+    }
+
+    /// g'H^-1 g / 2, infinite when H is indefinite.
+    pub fn decrement(&self, along: &[f64]) -> f64 {
+        if self.is_indefinite() {
+            return f64::INFINITY;
+        }
+        let tiny = self.tiny();
+        along.iter().zip(&self.values).map(|(a, v)| 0.5 * a * a / v.max(tiny)).sum()
+    }
+
+    /// a'H^+ b, directions without curvature left out.
+    pub fn product(&self, a: &[f64], b: &[f64]) -> f64 {
+        let flat = 1e-9 * self.largest;
+        let terms = a.iter().zip(b).zip(&self.values).filter(|(_, v)| **v > flat);
+        terms.map(|((x, y), v)| x * y / v).sum()
+    }
+
+    /// Minimizer of g's + s'Hs/2 over |s / unit| <= radius: the step (length m) and its predicted change.
+    pub fn step(&self, along: &[f64], radius: f64) -> (Vec<f64>, f64) {
+        let r = self.index.len();
+        let tiny = self.tiny();
+        let length = |shift: f64| -> f64 {
+            along
+                .iter()
+                .zip(&self.values)
+                .map(|(a, v)| {
+                    let d = (v + shift).max(tiny);
+                    (a / d) * (a / d)
+                })
+                .sum::<f64>()
+                .sqrt()
+        };
+        let mut shift = (-self.lowest()).max(0.0) * (1.0 + 1e-6);
+        let mut hard = vec![0.0; r];
+        if length(shift) > radius {
+            let norm = dense::dot(along, along).sqrt();
+            let (mut low, mut high) = (shift, shift + norm / radius + self.largest);
+            for _ in 0..100 {
+                shift = 0.5 * (low + high);
+                if length(shift) > radius {
+                    low = shift;
+                } else {
+                    high = shift;
+                }
+                if high - low <= 1e-10 * high {
+                    break;
+                }
+            }
+            shift = high;
+        } else if self.is_indefinite() {
+            // the gradient has (almost) no part along the lowest curvature: go to the boundary along it
+            let rest = (radius * radius - length(shift).powi(2)).max(0.0).sqrt();
+            hard[0] = if along[0] > 0.0 { -rest } else { rest };
+        }
+        let mut step = vec![0.0; self.size];
+        let mut change = 0.0;
+        for i in 0..r {
+            let s = -along[i] / (self.values[i] + shift).max(tiny) + hard[i];
+            change += along[i] * s + 0.5 * self.values[i] * s * s;
+            for (h, (&a, u)) in self.index.iter().zip(&self.unit).enumerate() {
+                step[a] += s * self.vectors[h + i * r] * u;
+            }
+        }
+        (step, change)
+    }
+}
+
+/// One step of a trust-region search: the step, its predicted change, and the Newton decrement (infinite when H is
+/// indefinite).
 pub fn trust_region_step(
     gradient: &[f64],
     hessian: &[f64],
@@ -228,116 +343,66 @@ pub fn trust_region_step(
     free: &[bool],
     radius: f64,
 ) -> Result<(Vec<f64>, f64, f64), KernelError> {
-    let m = gradient.len();
-    let index: Vec<usize> = (0..m).filter(|&i| free[i]).collect();
-    let r = index.len();
-    let scaled: Vec<f64> = (0..r * r)
-        .map(|h| {
-            let (a, b) = (index[h % r], index[h / r]);
-            hessian[a + b * m] * unit[a] * unit[b]
-        })
-        .collect();
-    let (values, vectors) = dense::symmetric_eigen(r, &scaled)?;
-    let g: Vec<f64> = index.iter().map(|&a| gradient[a] * unit[a]).collect();
-    let along: Vec<f64> = (0..r).map(|i| dense::dot(&vectors[i * r..(i + 1) * r], &g)).collect();
-    let largest = values.iter().fold(0.0f64, |a, &v| a.max(v.abs()));
-    let tiny = 1e-11 * largest + f64::MIN_POSITIVE;
-    let lowest = values.first().copied().unwrap_or(0.0);
-    let decrement = if lowest < -1e-9 * largest {
-        f64::INFINITY
-    } else {
-        along.iter().zip(&values).map(|(a, v)| 0.5 * a * a / v.max(tiny)).sum()
-    };
-    let length = |shift: f64| -> f64 {
-        along
-            .iter()
-            .zip(&values)
-            .map(|(a, v)| {
-                let d = (v + shift).max(tiny);
-                (a / d) * (a / d)
-            })
-            .sum::<f64>()
-            .sqrt()
-    };
-    let mut shift = (-lowest).max(0.0) * (1.0 + 1e-6);
-    let mut hard = vec![0.0; r];
-    if length(shift) > radius {
-        let (mut low, mut high) = (shift, shift + dense::dot(&g, &g).sqrt() / radius + largest);
-        for _ in 0..100 {
-            shift = 0.5 * (low + high);
-            if length(shift) > radius {
-                low = shift;
-            } else {
-                high = shift;
-            }
-            if high - low <= 1e-10 * high {
-                break;
-            }
-        }
-        shift = high;
-    } else if lowest < -1e-9 * largest {
-        // indefinite and the gradient has (almost) no part along the lowest curvature: go to the boundary along it
-        let rest = (radius * radius - length(shift).powi(2)).max(0.0).sqrt();
-        hard[0] = if along[0] > 0.0 { -rest } else { rest };
-    }
-    let mut step = vec![0.0; m];
-    let mut change = 0.0;
-    for i in 0..r {
-        let s = -along[i] / (values[i] + shift).max(tiny) + hard[i];
-        change += along[i] * s + 0.5 * values[i] * s * s;
-        for (h, &a) in index.iter().enumerate() {
-            step[a] += s * vectors[h + i * r] * unit[a];
-        }
-    }
-    Ok((step, change, decrement))
+    let spectrum = Spectrum::new(hessian, unit, free)?;
+    let along = spectrum.along(gradient);
+    let (step, change) = spectrum.step(&along, radius);
+    Ok((step, change, spectrum.decrement(&along)))
 }
 
 /// What the average-information Hessian misses, learned from gradient differences along accepted steps: a symmetric
 /// secant update in the metric of the information (Dennis, Gay & Welsch 1981, ACM TOMS 7, sections 2 and 3).
-struct Correction {
+#[derive(Clone)]
+pub struct Correction {
     matrix: Vec<f64>,
-    in_use: bool,
+    pub in_use: bool,
 }
 
 impl Correction {
-    fn new(m: usize) -> Self {
+    pub fn new(m: usize) -> Self {
         Self { matrix: vec![0.0; m * m], in_use: false }
     }
 
-    fn corrected(&self, hessian: &[f64]) -> Vec<f64> {
+    /// Starts from a known difference to the exact Hessian.
+    pub fn known(matrix: Vec<f64>) -> Self {
+        Self { matrix, in_use: true }
+    }
+
+    pub fn corrected(&self, hessian: &[f64]) -> Vec<f64> {
         hessian.iter().zip(&self.matrix).map(|(h, c)| h + c).collect()
     }
 
-    /// After a step s from `old` to `new`: (model at new + correction) s = change of the gradient.
-    fn update(&mut self, old: &Point, new: &Point, free: &[bool]) {
+    /// After a step s along which the gradient changed by y, both zero where coordinates are held:
+    /// (model at the new point + correction) s = y.
+    pub fn update(&mut self, s: &[f64], y: &[f64], hessian: &[f64], information: &[f64], free: &[bool]) {
         let m = free.len();
-        let s: Vec<f64> = (0..m).map(|i| if free[i] { new.theta[i] - old.theta[i] } else { 0.0 }).collect();
         let times = |a: &[f64]| -> Vec<f64> {
             (0..m).map(|i| if free[i] { (0..m).map(|c| a[i + c * m] * s[c]).sum() } else { 0.0 }).collect()
         };
-        let model = times(&new.hessian);
-        let missing: Vec<f64> = (0..m)
-            .map(|i| if free[i] { new.first.gradient[i] - old.first.gradient[i] - model[i] } else { 0.0 })
-            .collect();
-        let v = times(&new.information);
-        let curvature = dense::dot(&v, &s);
-        if curvature <= 1e-12 * dense::dot(&s, &s) * largest_diagonal(m, &new.information) {
+        let missing: Vec<f64> = y.iter().zip(times(hessian)).map(|(a, b)| a - b).collect();
+        let v = times(information);
+        let curvature = dense::dot(&v, s);
+        if curvature <= 1e-12 * dense::dot(s, s) * largest_diagonal(m, information) {
             return;
         }
         self.in_use = true;
         // sizing: an old correction larger than what the step shows is shrunk
         let before = times(&self.matrix);
-        let (shown, held) = (dense::dot(&s, &missing).abs(), dense::dot(&s, &before).abs());
+        let (shown, held) = (dense::dot(s, &missing).abs(), dense::dot(s, &before).abs());
         let size = if held > shown { shown / held } else { 1.0 };
         self.matrix.iter_mut().for_each(|c| *c *= size);
         let rest: Vec<f64> = missing.iter().zip(&before).map(|(r, b)| r - size * b).collect();
-        let along = dense::dot(&rest, &s) / (curvature * curvature);
+        let along = dense::dot(&rest, s) / (curvature * curvature);
         for b in 0..m {
             for a in 0..m {
                 self.matrix[a + b * m] += (rest[a] * v[b] + v[a] * rest[b]) / curvature - along * v[a] * v[b];
             }
         }
     }
+}
+
+/// Difference over the free coordinates, zero elsewhere.
+fn free_difference(new: &[f64], old: &[f64], free: &[bool]) -> Vec<f64> {
+    (0..free.len()).map(|i| if free[i] { new[i] - old[i] } else { 0.0 }).collect()
 }
 
 fn largest_diagonal(m: usize, a: &[f64]) -> f64 {
@@ -501,7 +566,9 @@ pub fn minimize(
                 }
                 let stalled = -change <= slack;
                 if decrement < NEAR || (decrement < FAIR && (ratio - 1.0).abs() > MISJUDGED) {
-                    correction.update(&point, &next, &free);
+                    let s = free_difference(&next.theta, &point.theta, &free);
+                    let y = free_difference(&next.first.gradient, &point.first.gradient, &free);
+                    correction.update(&s, &y, &next.hessian, &next.information, &free);
                 }
                 point = next;
                 label = Step::Newton;

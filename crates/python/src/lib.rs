@@ -1,6 +1,9 @@
 //! Python bindings: convert, release the GIL, map errors. No arithmetic here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use mixwell_kernel::components::Components;
 use mixwell_kernel::covariance;
@@ -9,6 +12,7 @@ use mixwell_kernel::error::KernelError as Error;
 use mixwell_kernel::newton::{Control, Objective};
 use mixwell_kernel::optimize::{check_parameters, optimize};
 use mixwell_kernel::problem::{FactorInput, Input, Problem as KernelProblem, TermInput};
+use mixwell_kernel::profile::{Parameter, Watch, profile};
 use mixwell_kernel::resample::{Refit, Rows, refit_many};
 use mixwell_kernel::rows::{RowInput, predictor_variances};
 use mixwell_kernel::solution::{Solution, unscale_fixed};
@@ -27,6 +31,10 @@ create_exception!(
 
 fn kind_and_indices(error: &Error) -> (&'static str, Vec<usize>) {
     match *error {
+        Error::UnknownParameter { index } => ("unknown_parameter", vec![index]),
+        Error::BelowFit { .. } => ("below_fit", vec![]),
+        Error::NotReached { .. } => ("not_reached", vec![]),
+        Error::Profile { parameter, ref reason } => (kind_and_indices(reason).0, vec![parameter]),
         Error::Length { expected, found, .. } => ("length", vec![expected, found]),
         Error::NotFinite { index, .. } => ("not_finite", vec![index]),
         Error::Weight { index, .. } => ("weight", vec![index]),
@@ -59,6 +67,64 @@ fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + S
         Err(_) => {
             Err(KernelError::new_err(("panic", "internal error of the compiled kernel", Vec::<usize>::new())))
         }
+    }
+}
+
+/// How often long work looks for signals and tells how far it is.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The same for work of many pieces, in a thread of its own: `report` is called with the number of pieces done, and an
+/// exception from it or from a signal stops the work.
+fn watched<T: Send>(
+    py: Python<'_>,
+    watch: &Watch,
+    report: &Bound<'_, PyAny>,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let (finished, bell) = (Mutex::new(false), Condvar::new());
+    let (result, failure) = thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            *finished.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            bell.notify_all();
+            result
+        });
+        let mut failure = None;
+        loop {
+            let done = py.detach(|| {
+                let guard = finished.lock().unwrap_or_else(PoisonError::into_inner);
+                let waited = bell.wait_timeout_while(guard, POLL, |done| !*done);
+                *waited.unwrap_or_else(PoisonError::into_inner).0
+            });
+            if done {
+                break;
+            }
+            if failure.is_none()
+                && let Err(e) = py.check_signals().and_then(|()| report.call1((watch.done(),)).map(drop))
+            {
+                watch.stop();
+                failure = Some(e);
+            }
+        }
+        (worker.join(), failure)
+    });
+    match (failure, result) {
+        (Some(e), _) => Err(e),
+        (None, Ok(Ok(result))) => result.map_err(|e| to_python(&e)),
+        _ => {
+            Err(KernelError::new_err(("panic", "internal error of the compiled kernel", Vec::<usize>::new())))
+        }
+    }
+}
+
+/// ("sd", [term, column]), ("correlation", [term, first, second]), ("sigma", []), ("coefficient", [index]).
+fn parameter((kind, place): &(String, Vec<usize>)) -> PyResult<Parameter> {
+    match (kind.as_str(), &place[..]) {
+        ("sd", &[term, column]) => Ok(Parameter::Sd { term, column }),
+        ("correlation", &[term, first, second]) => Ok(Parameter::Correlation { term, first, second }),
+        ("sigma", []) => Ok(Parameter::Sigma),
+        ("coefficient", &[index]) => Ok(Parameter::Coefficient { index }),
+        _ => Err(PyValueError::new_err(format!("{kind:?} with {place:?} is no parameter"))),
     }
 }
 
@@ -278,6 +344,37 @@ impl Problem {
         let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
         let solution = detached(py, || Solution::new(&self.inner, &self.to_kernel(theta)?, reml))?;
         self.solution_dict(py, solution)
+    }
+
+    /// Profile likelihood (ML) of parameters at the estimate theta: per parameter estimate, values, zeta, slope. `report` is
+    /// called now and then with the number of sides (two per parameter) that are done.
+    #[pyo3(signature = (theta, parameters, stops, spacing, report))]
+    fn profile<'py>(
+        &self,
+        py: Python<'py>,
+        theta: PyReadonlyArray1<'py, f64>,
+        parameters: Vec<(String, Vec<usize>)>,
+        stops: Vec<f64>,
+        spacing: Option<f64>,
+        report: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
+        let parameters = parameters.iter().map(parameter).collect::<PyResult<Vec<_>>>()?;
+        let watch = Watch::default();
+        let curves = watched(py, &watch, report, || {
+            profile(&self.inner, &self.to_kernel(theta)?, &parameters, &stops, spacing, &watch)
+        })?;
+        curves
+            .into_iter()
+            .map(|curve| {
+                let out = PyDict::new(py);
+                out.set_item("estimate", curve.estimate)?;
+                out.set_item("values", curve.values.into_pyarray(py))?;
+                out.set_item("zeta", curve.zeta.into_pyarray(py))?;
+                out.set_item("slope", curve.slope.into_pyarray(py))?;
+                Ok(out)
+            })
+            .collect()
     }
 
     /// Fits the model: solution, trace, certificate and curvature.
