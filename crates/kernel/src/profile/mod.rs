@@ -98,12 +98,16 @@ pub fn profile(
             .into_iter()
             .collect::<Result<_, _>>()?;
     let ceilings = ceilings(&objective, &estimate, parameters, threads, watch);
-    let corrections = in_threads(threads, &systems, |system| match &missing {
-        Some(missing) => Ok(carry(system, theta, missing)),
-        None => differences(&objective, system, watch),
+    let corrections = in_threads(threads, &systems, |system| {
+        watch.check()?;
+        match &missing {
+            Some(missing) => Ok(carry(system, theta, missing)),
+            None => differences(&objective, system, watch),
+        }
     });
     let sides: Vec<(usize, f64)> = (0..parameters.len()).flat_map(|i| [(i, -1.0), (i, 1.0)]).collect();
     let found = in_threads(threads, &sides, |&(i, sign)| {
+        watch.check()?;
         let system = &systems[i];
         let ceiling = ceilings[i].clone()?;
         let correction = Some(corrections[i].clone()?);
