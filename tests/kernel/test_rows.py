@@ -103,6 +103,36 @@ def test_variances_of_many_rows_are_those_of_each_alone() -> None:
         assert together[i] == pytest.approx(alone[0], rel=1e-12)
 
 
+@pytest.mark.parametrize("with_fixed", [True, False])
+@pytest.mark.parametrize("structure", ["crossed", "nested and crossed"])
+def test_rows_of_sparsely_crossed_factors(structure: str, with_fixed: bool) -> None:
+    """Many rows with few neighbours each are read off the inverse of the core, few rows solved for."""
+    rng = np.random.default_rng(4)
+    n, sizes = 300, [40, 60]
+    design = random_designs.make(structure, [[2], [1], [1]][: random_designs.STRUCTURES[structure]], n=n, p=3)
+    codes = [rng.permutation(np.arange(n) % q).astype(np.int32) for q in sizes]
+    if structure == "nested and crossed":
+        codes = [codes[1] // 4, codes[0], codes[1]]
+    for index, code in enumerate(codes):
+        design = random_designs.with_levels(design, index, code, int(code.max()) + 1)
+    theta = theta_of(design, "regular", 3)
+    columns = [list(term.columns) for term in design.terms]
+    together = kernel.predictor_variances(design, theta, design.x, codes, columns, with_fixed=with_fixed)
+    wanted = dense_predictor_variances(design, theta, design.x, codes, columns, with_fixed=with_fixed)
+    np.testing.assert_allclose(together, wanted, rtol=1e-8)
+    for i in rng.choice(n, 20, replace=False):
+        one = slice(i, i + 1)
+        alone = kernel.predictor_variances(
+            design,
+            theta,
+            design.x[one],
+            [c[one] for c in codes],
+            [[c[one] for c in term] for term in columns],
+            with_fixed=with_fixed,
+        )
+        assert together[i] == pytest.approx(alone[0], rel=1e-10)
+
+
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("structure", list(random_designs.STRUCTURES))
 def test_many_refits_are_the_fits_of_each_response(structure: str, reml: bool) -> None:

@@ -1,7 +1,9 @@
 //! Variances of linear predictors x'beta + z'(b - b-hat) for arbitrary rows: leverages of the data's own rows, standard
 //! errors of predictions.
 
-use crate::core;
+use rayon::prelude::*;
+
+use crate::core::{self, CoreMatrix};
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
@@ -20,6 +22,8 @@ pub struct RowInput<'a> {
 
 /// Rows solved at a time.
 const BATCH: usize = 256;
+/// Cost of an entry read here and there, in units of one in a triangular solve.
+const SCATTERED: f64 = 8.0;
 
 /// Var(x'beta + z'(b - b-hat)) / sigma^2 for each row: |L^-1 [T'z; x]|^2 (levels below zero contribute nothing).
 /// `with_fixed = false` holds the fixed effects known.
@@ -34,53 +38,164 @@ pub fn predictor_variances(
     let factor = Factorization::new(problem, &roots)?;
     check(problem, input)?;
     let p = problem.n_fixed();
-    let (dim, width) = (blocks.core_dim, blocks.tail);
+    let width = blocks.tail;
     let mut tail = vec![0.0; p * p];
     for c in 0..p {
         for r in c..p {
             tail[r + c * p] = factor.tail[r + c * width];
         }
     }
-    let mut out = vec![0.0; input.n];
-    let mut core_rhs = vec![];
-    let mut fixed_rhs = vec![];
-    for first in (0..input.n).step_by(BATCH) {
-        let batch = first..(first + BATCH).min(input.n);
-        let m = batch.len();
-        core_rhs.clear();
-        core_rhs.resize(dim * m, 0.0);
-        fixed_rhs.clear();
-        fixed_rhs.resize(p * m, 0.0);
-        for (h, i) in batch.clone().enumerate() {
-            let fixed = &mut fixed_rhs[h * p..(h + 1) * p];
-            if with_fixed {
-                for (v, &c) in fixed.iter_mut().zip(&problem.rank.kept) {
-                    *v = input.x[c][i];
-                }
-                dense::solve_row_upper(p, &problem.x_scale, fixed);
-            }
-            out[i] = eliminate(problem, &factor, input, i, &mut core_rhs[h * dim..(h + 1) * dim], fixed);
+    let solver = Solver { problem, factor: &factor, input, tail, with_fixed };
+    Ok(if solver.inverse_pays() { solver.by_inverse() } else { solver.by_solves() })
+}
+
+/// The factored problem and the rows to be solved for.
+struct Solver<'a> {
+    problem: &'a Problem,
+    factor: &'a Factorization,
+    input: &'a RowInput<'a>,
+    /// L_x, p x p.
+    tail: Vec<f64>,
+    with_fixed: bool,
+}
+
+impl Solver<'_> {
+    /// Whether the inverse of the core costs less than a solve per row: rows touch few core levels each.
+    fn inverse_pays(&self) -> bool {
+        let blocks = &self.problem.blocks;
+        let dim = blocks.core_dim as f64;
+        if !matches!(self.factor.core, CoreMatrix::Dense(_)) {
+            return false;
         }
-        core::apply_blocks(blocks, &factor.roots, true, &mut core_rhs, m);
-        factor.core.forward(&mut core_rhs, m);
-        let mut explained = vec![0.0; p * m];
-        if with_fixed {
-            dense::multiply_transposed(p, dim, m, &factor.border[..p * dim], &core_rhs, &mut explained);
-            for (v, e) in fixed_rhs.iter_mut().zip(&explained) {
-                *v -= e;
+        let pattern = &blocks.eliminated[0];
+        let codes = self.input.codes[blocks.factors[pattern.factor].input];
+        let touched = |&code: &i32| usize::try_from(code).map_or(1.0, |j| 1.0 + pattern.core(j).len() as f64);
+        let entries: f64 = codes.iter().map(touched).map(|m| m * m).sum();
+        SCATTERED * entries + dim.powi(3) < self.input.n as f64 * dim * dim
+    }
+
+    /// The fixed-effects columns of row `i`, scaled; zeros where the fixed effects are known.
+    fn fixed_row(&self, i: usize, out: &mut [f64]) {
+        if self.with_fixed {
+            for (v, &c) in out.iter_mut().zip(&self.problem.rank.kept) {
+                *v = self.input.x[c][i];
             }
-            dense::forward(p, &tail, &mut fixed_rhs, m);
-        }
-        for (h, i) in batch.enumerate() {
-            let core = &core_rhs[h * dim..(h + 1) * dim];
-            out[i] += dense::dot_long(core, core);
-            if with_fixed {
-                let fixed = &fixed_rhs[h * p..(h + 1) * p];
-                out[i] += dense::dot(fixed, fixed);
-            }
+            dense::solve_row_upper(out.len(), &self.problem.x_scale, out);
         }
     }
-    Ok(out)
+
+    /// Quadratic forms in T K^-1 T', the core's part of the inverse.
+    fn by_inverse(&self) -> Vec<f64> {
+        let blocks = &self.problem.blocks;
+        let (dim, p) = (blocks.core_dim, self.problem.n_fixed());
+        let mut inverse = self.factor.core.inverse();
+        inverse.congruence(blocks, &self.factor.roots, false);
+        let mut solved = self.factor.border[..p * dim].to_vec();
+        self.factor.core.backward(&mut solved, p);
+        core::apply_blocks(blocks, &self.factor.roots, false, &mut solved, p);
+        let mut out = vec![0.0; self.input.n];
+        out.par_chunks_mut(BATCH).enumerate().for_each(|(batch, part)| {
+            let mut row = CoreRow::new(dim);
+            let mut fixed = vec![0.0; p];
+            for (h, variance) in part.iter_mut().enumerate() {
+                let i = batch * BATCH + h;
+                fixed.fill(0.0);
+                self.fixed_row(i, &mut fixed);
+                *variance = eliminate(self.problem, self.factor, self.input, i, &mut row, &mut fixed);
+                for &a in &row.touched {
+                    for &b in &row.touched {
+                        *variance += row.values[a] * row.values[b] * inverse.get(a.max(b), a.min(b));
+                    }
+                }
+                if self.with_fixed {
+                    for (c, v) in fixed.iter_mut().enumerate() {
+                        *v -= row.touched.iter().map(|&a| row.values[a] * solved[a + c * dim]).sum::<f64>();
+                    }
+                    dense::forward_small(p, &self.tail, &mut fixed);
+                    *variance += dense::dot(&fixed, &fixed);
+                }
+                row.clear();
+            }
+        });
+        out
+    }
+
+    /// Triangular solves, some rows at a time.
+    fn by_solves(&self) -> Vec<f64> {
+        let blocks = &self.problem.blocks;
+        let (dim, p) = (blocks.core_dim, self.problem.n_fixed());
+        let mut out = vec![0.0; self.input.n];
+        let mut row = CoreRow::new(dim);
+        let mut core_rhs = vec![];
+        let mut fixed_rhs = vec![];
+        for (batch, part) in out.chunks_mut(BATCH).enumerate() {
+            let m = part.len();
+            core_rhs.clear();
+            core_rhs.resize(dim * m, 0.0);
+            fixed_rhs.clear();
+            fixed_rhs.resize(p * m, 0.0);
+            for (h, variance) in part.iter_mut().enumerate() {
+                let i = batch * BATCH + h;
+                let fixed = &mut fixed_rhs[h * p..(h + 1) * p];
+                self.fixed_row(i, fixed);
+                *variance = eliminate(self.problem, self.factor, self.input, i, &mut row, fixed);
+                for &a in &row.touched {
+                    core_rhs[h * dim + a] = row.values[a];
+                }
+                row.clear();
+            }
+            core::apply_blocks(blocks, &self.factor.roots, true, &mut core_rhs, m);
+            self.factor.core.forward(&mut core_rhs, m);
+            let mut explained = vec![0.0; p * m];
+            if self.with_fixed {
+                let border = &self.factor.border[..p * dim];
+                dense::multiply_transposed(p, dim, m, border, &core_rhs, &mut explained);
+                for (v, e) in fixed_rhs.iter_mut().zip(&explained) {
+                    *v -= e;
+                }
+                dense::forward(p, &self.tail, &mut fixed_rhs, m);
+            }
+            for (h, variance) in part.iter_mut().enumerate() {
+                let core = &core_rhs[h * dim..(h + 1) * dim];
+                *variance += dense::dot_long(core, core);
+                if self.with_fixed {
+                    let fixed = &fixed_rhs[h * p..(h + 1) * p];
+                    *variance += dense::dot(fixed, fixed);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The core's right-hand side of one row, not yet multiplied by T': few of its entries are not zero.
+struct CoreRow {
+    values: Vec<f64>,
+    /// Coordinates that were written to, once each.
+    touched: Vec<usize>,
+    is_touched: Vec<bool>,
+}
+
+impl CoreRow {
+    fn new(dim: usize) -> Self {
+        Self { values: vec![0.0; dim], touched: vec![], is_touched: vec![false; dim] }
+    }
+
+    fn add(&mut self, at: usize, value: f64) {
+        self.values[at] += value;
+        if !self.is_touched[at] {
+            self.is_touched[at] = true;
+            self.touched.push(at);
+        }
+    }
+
+    fn clear(&mut self) {
+        for &at in &self.touched {
+            self.values[at] = 0.0;
+            self.is_touched[at] = false;
+        }
+        self.touched.clear();
+    }
 }
 
 fn check(problem: &Problem, input: &RowInput) -> Result<(), KernelError> {
@@ -128,7 +243,7 @@ fn eliminate(
     factor: &Factorization,
     input: &RowInput,
     i: usize,
-    core_rhs: &mut [f64],
+    core_rhs: &mut CoreRow,
     fixed_rhs: &mut [f64],
 ) -> f64 {
     let blocks = &problem.blocks;
@@ -142,8 +257,9 @@ fn eliminate(
     }
     for &(f, offset) in &blocks.core {
         if let Some((level, z)) = random_part(problem, input, f, i) {
-            let at = offset + level * z.len();
-            dense::axpy(1.0, &z, &mut core_rhs[at..at + z.len()]);
+            for (a, &v) in z.iter().enumerate() {
+                core_rhs.add(offset + level * z.len() + a, v);
+            }
         }
     }
     for e in 0..blocks.eliminated.len() {
@@ -198,7 +314,7 @@ fn eliminate(
             }
             let core = pattern.core(j);
             for (c, &at) in core.iter().enumerate() {
-                core_rhs[at as usize] -= dense::dot(row(pattern.parent_rows + c), &weights);
+                core_rhs.add(at as usize, -dense::dot(row(pattern.parent_rows + c), &weights));
             }
             let tail_start = pattern.parent_rows + core.len();
             for (t, v) in fixed_rhs.iter_mut().enumerate() {
