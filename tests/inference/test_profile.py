@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import time
 import warnings
 from collections.abc import Callable
 from types import FrameType
@@ -282,10 +281,9 @@ def test_a_long_profile_tells_how_far_it_is_and_can_be_stopped() -> None:
         if len(told) == 3:
             raise RuntimeError("enough")
 
-    began = time.perf_counter()
     with pytest.raises(RuntimeError, match="enough"):
         mw.kernel.profile(fit.design, theta, long, [2.0], None, report=report)
-    took = time.perf_counter() - began
+    walks: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -293,16 +291,14 @@ def test_a_long_profile_tells_how_far_it_is_and_can_be_stopped() -> None:
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
-        began = time.perf_counter()
         with pytest.raises(KeyboardInterrupt):
-            mw.kernel.profile(fit.design, theta, long, [2.0], None, report=lambda done: None)
-        took = max(took, time.perf_counter() - began)
+            mw.kernel.profile(fit.design, theta, long, [2.0], None, report=walks.append)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert told == sorted(told)
-    assert told[-1] < 2 * len(long)
-    assert took < 20
+    for done in (told, walks):
+        assert done == sorted(done)
+        assert max(done, default=0) < 2 * len(long)
 
 
 @pytest.mark.slow

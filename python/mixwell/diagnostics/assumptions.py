@@ -99,7 +99,12 @@ def enough_groups(design: Design, fit: Fit) -> Check:
 
 
 def _from_test(
-    assumption: str, test: DiagnosticTest, verdict: Verdict, remedy: str, panel: str = "", more: str = ""
+    assumption: str,
+    test: DiagnosticTest,
+    verdict: Verdict,
+    remedy: str,
+    panels: tuple[str, ...] = (),
+    more: str = "",
 ) -> Check:
     return Check(
         assumption,
@@ -108,7 +113,7 @@ def _from_test(
         test.evidence + (f"; {more}" if more else ""),
         f"{test.meaning} {test.caveat}".strip(),
         "" if verdict == "fine" else remedy,
-        panel,
+        panels,
     )
 
 
@@ -126,7 +131,7 @@ def normal_residuals(design: Design, fit: Fit, remedies: Remedies) -> Check:
     verdict = judge(test.p_value, test.n, size, 0.3, 1.0)
     skewed = distribution.shape(residuals).skewness > 1
     remedy = remedies.logged(RESAMPLED) if skewed else RESAMPLED
-    return _from_test("normal residuals", test, verdict, remedy, "normality", text)
+    return _from_test("normal residuals", test, verdict, remedy, ("normality", "distribution"), text)
 
 
 def normal_effects(design: Design, fit: Fit) -> list[Check]:
@@ -142,7 +147,7 @@ def normal_effects(design: Design, fit: Fit) -> list[Check]:
             size, text = _shape_size(fit.modes[i][:, j])
             verdict = judge(test.p_value, test.n, size, 0.5, 1.0)
             title = f"normal {name} by {factor.name}"
-            checks.append(_from_test(title, test, verdict, RESAMPLED, "random effects", text))
+            checks.append(_from_test(title, test, verdict, RESAMPLED, ("random effects",), text))
     return checks
 
 
@@ -163,7 +168,7 @@ def equal_variance(design: Design, fit: Fit, remedies: Remedies, notes: list[str
         ratio = variance.spread_ratio(design, fit, regressors)
         text = f"largest third {ratio:.2g} times the smallest"
         verdict = judge(test.p_value, test.n, ratio, 1.5, 3.0)
-        checks.append(_from_test(title, test, verdict, remedy, "spread", text))
+        checks.append(_from_test(title, test, verdict, remedy, ("spread",), text))
     return checks
 
 
@@ -175,7 +180,7 @@ def equal_variance_by_group(design: Design, fit: Fit, name: str, remedies: Remed
     verdict = judge(test.p_value, test.n, share, 0.02, 0.1)
     text = f"{100 * share:.0f}% of the spread of deviations"
     remedy = remedies.robust(f"fit.plot.residuals_by_group({name!r})")
-    return _from_test(f"equal variance by {name}", test, verdict, remedy, "groups", text)
+    return _from_test(f"equal variance by {name}", test, verdict, remedy, ("groups",), text)
 
 
 def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Check:
@@ -195,7 +200,7 @@ def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str])
     size = float(np.abs(found.values * found.pairs / found.n).max())
     verdict = judge(test.p_value, test.n, size, 0.1, 0.3)
     remedy = remedies.robust("fit.plot.acf()")
-    return _from_test("independent in order", test, verdict, remedy, "independence")
+    return _from_test("independent in order", test, verdict, remedy, ("independence",))
 
 
 def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
@@ -209,7 +214,7 @@ def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
         bent = sorted(mean.curvature(design, fit), key=lambda one: one.p_value)
         if bent and bent[0].p_value < LOOK:
             remedy = remedies.added(f"I({remedies.column(bent[0].about)}**2)", remedy)
-    return _from_test("linear mean", test, verdict, remedy, "linearity")
+    return _from_test("linear mean", test, verdict, remedy, ("linearity",))
 
 
 def same_within_and_between(design: Design, fit: Fit, factor: int, remedies: Remedies) -> Check:
@@ -258,7 +263,7 @@ def slopes(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Ch
     remedy = remedies.slope(term, slope.variable, "fit.diagnostics.omitted_slopes()")
     more = f"of {len(found)} slopes the most needed: {test.about}" if len(found) > 1 else test.about
     verdict = judge(p, test.n, slope.inflation, 0.1, 0.25)
-    return _from_test("no slope missing", test, verdict, remedy, "", more)
+    return _from_test("no slope missing", test, verdict, remedy, more=more)
 
 
 def no_outliers(design: Design, fit: Fit, at: Origin) -> Check:
@@ -268,7 +273,7 @@ def no_outliers(design: Design, fit: Fit, at: Origin) -> Check:
     if found.test.p_value < LOOK:
         verdict = "violated" if abs(found.test.statistic) > 6 else "look"
     return _from_test(
-        "no outlying rows", found.test, verdict, "fit.diagnostics.outliers().frame()", "leverage"
+        "no outlying rows", found.test, verdict, "fit.diagnostics.outliers().frame()", ("leverage",)
     )
 
 
@@ -280,7 +285,7 @@ def no_outlying_groups(design: Design, fit: Fit, at: Origin, factor: int) -> Che
     if found.test.p_value < LOOK:
         verdict = "violated" if found.test.p_value < VIOLATED else "look"
     remedy = f"fit.diagnostics.outlying_groups({name!r}).frame()"
-    return _from_test(f"no outlying {name}", found.test, verdict, remedy, "random effects")
+    return _from_test(f"no outlying {name}", found.test, verdict, remedy, ("random effects",))
 
 
 def deletions(design: Design, fit: Fit, at: Origin, factor: int) -> Influence:
@@ -345,4 +350,4 @@ def simulated(design: Design, fit: Fit) -> Check:
     test = distribution.quantile_residuals(design, fit, n=DRAWS, seed=1).test
     # The smallest p-value is 1 / (draws + 1).
     verdict: Verdict = "fine" if test.p_value >= LOOK else "violated" if test.p_value < 0.005 else "look"
-    return _from_test("distribution as fitted", test, verdict, RESAMPLED, "distribution")
+    return _from_test("distribution as fitted", test, verdict, RESAMPLED, ("distribution",))

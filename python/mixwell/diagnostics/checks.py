@@ -102,8 +102,8 @@ class Checks:
         order = ("fine", "look", "violated")
         worst: dict[str, Verdict] = {}
         for check in self.checks:
-            if check.panel and order.index(check.verdict) >= order.index(worst.get(check.panel, "fine")):
-                worst[check.panel] = check.verdict
+            for panel in check.panels:
+                worst[panel] = max(check.verdict, worst.get(panel, "fine"), key=order.index)
         return worst
 
     def __str__(self) -> str:

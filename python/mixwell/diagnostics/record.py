@@ -81,8 +81,8 @@ class Check:
     remedy
         A call that helps or shows more, to be run with ``fit``, ``mw`` and ``data`` (the data of the fit);
         empty where all is fine.
-    panel
-        The panel of the figure of checks that shows it; empty if none does.
+    panels
+        The panels of the figure of checks that show it; empty if none does.
     """
 
     assumption: str
@@ -91,7 +91,7 @@ class Check:
     evidence: str
     meaning: str
     remedy: str
-    panel: str = ""
+    panels: tuple[str, ...] = ()
 
 
 def check_one_of(name: str, value: object, known: Sequence[str]) -> None:
