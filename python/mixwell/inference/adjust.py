@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebval
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, ndtr, ndtri
+from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, log_ndtr, logsumexp, ndtri
 
 from mixwell.errors import MixwellError
 from mixwell.inference.contrast import f_upper, t_quantile, t_two_sided
@@ -73,9 +75,12 @@ class Family:
 
 
 _Z: Rule = np.polynomial.legendre.leggauss(128)
-_Z_COARSE: Rule = np.polynomial.legendre.leggauss(32)
 _S: Rule = np.polynomial.legendre.leggauss(64)
 _S_FINE: Rule = np.polynomial.legendre.leggauss(160)
+# Between these the logarithm of the tail of the normal range is a polynomial of this degree, to 1e-11.
+_EDGES = np.concatenate([np.arange(0.0, 16.0), np.arange(16.0, 82.0, 4.0)])
+_DEGREE = 20
+_TINY = np.finfo(np.float64).tiny
 
 
 def range_upper(q: float, k: int, df: float) -> float:
@@ -90,7 +95,7 @@ def range_upper(q: float, k: int, df: float) -> float:
     if q <= 0:
         return 1.0
     if np.isinf(df):
-        return float(_normal_range_upper(np.array([q]), k, _Z)[0])
+        return float(np.exp(_log_normal_range_upper(np.array([q]), k)[0]))
 
     a = df / 2
     if a < 100:
@@ -106,8 +111,7 @@ def range_upper(q: float, k: int, df: float) -> float:
     n_inside = 0
     while n_inside < 12:
         coarse = np.linspace(low, high, 64)
-        with np.errstate(divide="ignore"):
-            height = density(coarse) + np.log(_normal_range_upper(q * np.exp(coarse), k, _Z_COARSE))
+        height = density(coarse) + _log_normal_range_upper(q * np.exp(coarse), k)
         if not np.isfinite(height.max()):
             return 0.0
         inside = np.flatnonzero(height > height.max() - 45)
@@ -116,23 +120,47 @@ def range_upper(q: float, k: int, df: float) -> float:
     half = (high - low) / 2
     nodes, weights = _S if df >= 10 else _S_FINE  # with few df the range is wide
     log_s = low + half * (nodes + 1)
-    upper = _normal_range_upper(q * np.exp(log_s), k, _Z)
-    return min(1.0, float(half * np.sum(weights * np.exp(density(log_s)) * upper)))
+    height = density(log_s) + _log_normal_range_upper(q * np.exp(log_s), k)
+    return min(1.0, float(half * np.sum(weights * np.exp(height))))
 
 
-def _normal_range_upper(w: FloatArray, k: int, rule: Rule) -> FloatArray:
-    """P(range of k standard normals > w): k phi(z) [Phi(z)^(k-1) - (Phi(z) - Phi(z - w))^(k-1)] over z."""
-    w = np.minimum(w, 80.0)[:, np.newaxis]  # beyond, zero in double precision
+def _log_normal_range_upper(w: FloatArray, k: int) -> FloatArray:
+    """log P(range of k standard normals > w), from polynomials that are made once for each k."""
+    panel = np.searchsorted(_EDGES, w, side="right") - 1
+    inside = panel < len(_EDGES) - 1
+    at = panel[inside]
+    position = 2 * (w[inside] - _EDGES[at]) / np.diff(_EDGES)[at] - 1
+    out = np.full(w.shape, -np.inf)  # beyond, zero in double precision
+    out[inside] = chebval(position, _log_range_polynomials(k)[at].T, tensor=False)
+    return out
+
+
+@cache
+def _log_range_polynomials(k: int) -> FloatArray:
+    """Chebyshev coefficients of :func:`_log_range` between neighbouring edges, shape (panels, degree + 1)."""
+    order = np.arange(_DEGREE + 1)
+    angle = np.pi * (order + 0.5) / len(order)
+    w = _EDGES[:-1, np.newaxis] + np.diff(_EDGES)[:, np.newaxis] * (np.cos(angle) + 1) / 2
+    values = _log_range(w.ravel(), k).reshape(w.shape)
+    coefficients = 2 / len(order) * values @ np.cos(np.outer(angle, order))
+    coefficients[:, 0] /= 2
+    return np.asarray(coefficients)
+
+
+def _log_range(w: FloatArray, k: int) -> FloatArray:
+    """log of the integral over z of k phi(z) [Phi(z)^(k-1) - (Phi(z) - Phi(z - w))^(k-1)]."""
+    w = w[:, np.newaxis]
     low, high = -9.0, 9.0 + w / 2
     half = (high - low) / 2
-    nodes, weights = rule
+    nodes, weights = _Z
     z = low + half * (nodes + 1)
-    below = ndtr(z)  # at least Phi(-9): no underflow
-    ratio = np.minimum(ndtr(z - w) / below, 1.0)
+    log_below = log_ndtr(z)
+    log_ratio = np.minimum(log_ndtr(z - w) - log_below, 0.0)
     with np.errstate(divide="ignore"):
-        lost = -np.expm1((k - 1) * np.log1p(-ratio))
-    density = np.exp(-(z**2) / 2 + (k - 1) * np.log(below)) / np.sqrt(2 * np.pi)
-    return np.asarray(k * np.sum(half * weights * density * lost, axis=1))
+        lost = -np.expm1((k - 1) * np.log1p(-np.exp(log_ratio)))
+    log_lost = np.where(log_ratio > -30, np.log(np.maximum(lost, _TINY)), np.log(k - 1) + log_ratio)
+    height = np.log(k * half * weights / np.sqrt(2 * np.pi)) - z**2 / 2 + (k - 1) * log_below + log_lost
+    return np.asarray(logsumexp(height, axis=1))
 
 
 def maximum_upper(t: FloatArray, df: FloatArray, correlation: FloatArray) -> FloatArray:
