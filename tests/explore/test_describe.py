@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 import mixwell as mw
-from mixwell.report.text import display_width
+from mixwell.text import display_width
 
 RTOL = 1e-12
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import mixwell as mw
-from mixwell.report.text import display_width
+from mixwell.text import display_width
 
 
 def layout(pairs: list[tuple[str, str]], times: int = 2) -> pd.DataFrame:

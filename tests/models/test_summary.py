@@ -12,11 +12,11 @@ import pytest
 
 import mixwell as mw
 from mixwell.design.record import Design, GroupingFactor, RandomTerm
+from mixwell.fit.convergence import certificate_line, explain, is_singular, singular_phrases
 from mixwell.fit.record import Certificate, Fit, TermCertificate
 from mixwell.inference.degrees_of_freedom import approximation
-from mixwell.report.convergence import certificate_line, explain, is_singular, singular_phrases
 from mixwell.report.summary import summarize
-from mixwell.report.text import abbreviate, display_width, fold, number, number_column, shorten, table, wrap
+from mixwell.text import abbreviate, display_width, fold, number, number_column, shorten, table, wrap
 from reference_cases import cases
 from small_models import FITS, fitted, grouped, without_variance
 

@@ -15,7 +15,7 @@ from mixwell.plots import style
 from mixwell.plots.hierarchy import plot_hierarchy
 from mixwell.plots.marks import name_points, overlap, spread_out
 from mixwell.plots.names import listed, short_names, text_width
-from mixwell.report.text import display_width
+from mixwell.text import display_width
 
 
 def drawn(figure: Figure) -> Figure:

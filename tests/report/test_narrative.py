@@ -22,8 +22,8 @@ from mixwell.report.document import as_text, make_report
 from mixwell.report.narrative import narrate
 from mixwell.report.record import Narrative
 from mixwell.report.sections.coefficient import Estimate, sentence
-from mixwell.report.text import display_width
 from mixwell.report.words import Words, fields_of, unmarked, words
+from mixwell.text import display_width
 from small_models import FITS, fitted, grouped, without_variance
 
 LANGUAGES = ("en", "zh")

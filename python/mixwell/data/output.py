@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from mixwell.data.frame import FrameKind
 from mixwell.data.native import to_native
+from mixwell.text import WIDTH, with_notes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 Values: TypeAlias = Sequence[object] | NDArray[np.generic]
 NativeFrame: TypeAlias = "pd.DataFrame | pl.DataFrame"
 NativeVector: TypeAlias = "pd.Series[float] | pl.Series"
-
-# Of printed text.
-WIDTH = 79
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class NotedFrame(pd.DataFrame):
         if max(map(len, text.splitlines())) > WIDTH:
             # In portions of columns, told apart by the numbers of the rows.
             text = self._text(index=True, line_width=WIDTH)
-        return f"{text}\n\n{textwrap.fill(self.note, WIDTH)}" if self.note else text
+        return with_notes(text, [self.note] if self.note else [])
 
     def _text(self, *, index: bool, line_width: int | None = None) -> str:
         p_values = [name for name in self.columns if str(name).startswith("p_")]

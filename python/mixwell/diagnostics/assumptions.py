@@ -13,10 +13,9 @@ from mixwell.diagnostics.marginal import independent_blocks
 from mixwell.diagnostics.record import Check, DiagnosticTest, Verdict
 from mixwell.diagnostics.remedies import RESAMPLED, Remedies
 from mixwell.errors import ConvergenceError, MixwellError, ModelError
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
-from mixwell.report import convergence
-from mixwell.report.text import number
+from mixwell.text import number
 
 FloatArray = NDArray[np.float64]
 

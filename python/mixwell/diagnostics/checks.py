@@ -14,8 +14,8 @@ from mixwell.diagnostics.remedies import Remedies
 from mixwell.errors import ConvergenceError, DataError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.lazy import lazy_module
-from mixwell.report.html_summary import html_table
-from mixwell.report.text import WIDTH, pad, wrap
+from mixwell.markup import html_table
+from mixwell.text import WIDTH, pad, wrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure

@@ -23,8 +23,8 @@ from mixwell.fit.solve import solve
 from mixwell.inference.bootstrap import bootstrap
 from mixwell.inference.contrast import Approximation, row_tests
 from mixwell.inference.degrees_of_freedom import approximation
-from mixwell.report.text import number_column, table, wrap
 from mixwell.simulate import Seed
+from mixwell.text import number_column, table, wrap
 
 FloatArray = NDArray[np.float64]
 

@@ -27,7 +27,7 @@ from mixwell.fit.deletion import deletions
 from mixwell.fit.record import Fit
 from mixwell.inference.parameters import relative_covariances
 from mixwell.inference.refits import portions
-from mixwell.report.text import number_column, shorten, table, wrap
+from mixwell.text import number_column, shorten, table, wrap
 
 FloatArray = NDArray[np.float64]
 What = Literal["summary", "params", "dfbeta", "dfbetas", "variances", "rvc"]

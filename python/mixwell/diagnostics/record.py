@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mixwell.errors import DataError
-from mixwell.report.text import number, wrap
+from mixwell.text import number, wrap
 
 Verdict = Literal["fine", "look", "violated"]
 

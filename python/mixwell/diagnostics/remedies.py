@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mixwell.design.given_contrasts import contrast_arguments
 from mixwell.design.record import Design
 from mixwell.diagnostics.marginal import independent_blocks
 from mixwell.diagnostics.robust import LARGEST_CLUSTER
@@ -14,7 +15,6 @@ from mixwell.fit.record import Fit
 from mixwell.formula.expression import Name
 from mixwell.formula.fixed import Variable
 from mixwell.formula.tokens import quoted
-from mixwell.report.reproduce import contrast_arguments
 
 # Resamples errors and random effects as they are found, of whatever distribution.
 RESAMPLED = "fit.bootstrap(kind='residual', seed=1)"

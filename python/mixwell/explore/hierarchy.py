@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.data.columns import Factor
-from mixwell.report.text import display_width, pad, shorten, wrap
+from mixwell.text import display_width, pad, shorten, wrap
 
 IntArray = NDArray[np.int64]
 

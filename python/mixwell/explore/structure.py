@@ -22,7 +22,7 @@ from mixwell.explore.implicit import Reuse, nesting
 from mixwell.explore.suggest import Clock, Suggestion, suggestions
 from mixwell.explore.variation import Variation, variation
 from mixwell.lazy import lazy_module
-from mixwell.report.text import number, shorten, table, wrap
+from mixwell.text import number, shorten, table, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixwell.report.text import WIDTH, display_width, number_column, pad, shorten, table, wrap
+from mixwell.text import WIDTH, display_width, number_column, pad, shorten, table, wrap
 
 # Columns beside each other, and their titles.
 _NUMBERS = (

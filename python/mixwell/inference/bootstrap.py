@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
 from mixwell.inference.refits import Refitting, in_portions
 from mixwell.simulate import Seed, generator, simulate
+from mixwell.text import WIDTH, with_notes
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["parametric", "residual", "cases"]
@@ -241,9 +241,9 @@ class Bootstrap:
         lines = [
             f"{len(self.draws)} {self.kind} bootstrap draws, {self.ci} intervals",
             "",
-            table.to_string(line_width=79, na_rep="", float_format=lambda value: f"{value:.4g}"),
+            table.to_string(line_width=WIDTH, na_rep="", float_format=lambda value: f"{value:.4g}"),
         ]
-        return "\n".join([*lines, "", textwrap.fill(self._note, 79)] if self._note else lines)
+        return with_notes("\n".join(lines), [self._note] if self._note else [])
 
     def __repr__(self) -> str:
         count = len(self.names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,6 +25,7 @@ from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, cri
 from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
 from mixwell.inference.estimable import aliasing, estimable
 from mixwell.inference.grid import Grid, averaged, reference_grid
+from mixwell.text import WIDTH, with_notes
 
 FloatArray = NDArray[np.float64]
 
@@ -464,9 +464,9 @@ def _cells(table: NativeFrame) -> dict[str, list[str]]:
 
 def _page(table: NativeFrame, notes: Sequence[str]) -> str:
     """A table and remarks in at most 79 columns; where the table is wider, it goes on below."""
-    shown = pd.DataFrame(_cells(table)).to_string(index=False, line_width=79)
+    shown = pd.DataFrame(_cells(table)).to_string(index=False, line_width=WIDTH)
     lines = [line.rstrip(" \\") for line in shown.splitlines()]
-    return "\n".join([*lines, "", *(textwrap.fill(note, 79) for note in notes)])
+    return with_notes("\n".join(lines), notes)
 
 
 def _html(table: NativeFrame, notes: Sequence[str]) -> str:

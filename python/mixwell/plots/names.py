@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from mixwell.report.text import display_width, shorten
+from mixwell.text import display_width, shorten
 
 # Points that a column of small text takes; a Chinese character takes two columns.
 COLUMN = 4.9

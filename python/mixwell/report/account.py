@@ -11,6 +11,7 @@ from mixwell.design.record import Design
 from mixwell.diagnostics.checks import Checks
 from mixwell.diagnostics.record import Check
 from mixwell.errors import MixwellError
+from mixwell.fit import convergence
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.inference.anova import TermTest, anova
@@ -18,7 +19,6 @@ from mixwell.inference.contrast import RowTests, row_tests
 from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.inference.parameters import parameter_names
 from mixwell.inference.profile import intervals as profile_intervals
-from mixwell.report import convergence
 from mixwell.report.checks_zh import check_in_chinese, in_chinese
 from mixwell.report.coefficients import means_terms
 from mixwell.report.optimum import failed_condition, singular_phrases

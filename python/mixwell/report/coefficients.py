@@ -10,7 +10,7 @@ import numpy as np
 
 from mixwell.data.columns import Numbers
 from mixwell.design.coding import ColumnPlan, Piece, VariableCoding
-from mixwell.design.contrasts import Contrast, contrast_columns
+from mixwell.design.given_contrasts import base_level, contrast_kind
 from mixwell.design.record import Design, Recipe
 from mixwell.fit.quantities import kept_names
 from mixwell.fit.record import Fit
@@ -40,24 +40,6 @@ class Part:
     variable: str
     level: str = ""
     base: str = ""
-
-
-def contrast_kind(coding: VariableCoding) -> str:
-    """``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, or ``"matrix"``."""
-    if coding.contrast is None or coding.levels is None or coding.contrast.level is not None:
-        return "treatment"
-    for kind in ("sum", "helmert", "poly"):
-        known = contrast_columns(Contrast(kind), coding.name, coding.levels).matrix
-        if known.shape == coding.contrast.matrix.shape and np.allclose(known, coding.contrast.matrix):
-            return kind
-    return "matrix"
-
-
-def base_level(coding: VariableCoding) -> str:
-    """The reference level of a factor with treatment contrasts."""
-    if coding.levels is None or coding.contrast is None or coding.contrast.level is None:
-        raise ValueError(f"{coding.name} has no reference level")
-    return next(text for i, text in enumerate(coding.levels) if i not in coding.contrast.level)
 
 
 def whole_coded(plans: Sequence[ColumnPlan], recipe: Recipe, columns: Sequence[int]) -> set[Node]:

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.design.record import Design
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation, row_tests
-from mixwell.report import convergence
-from mixwell.report.text import number
+from mixwell.text import number
 
 FloatArray = NDArray[np.float64]
 

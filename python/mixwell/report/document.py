@@ -20,8 +20,8 @@ from mixwell.report.equation import Equation
 from mixwell.report.formats import Table, to_text
 from mixwell.report.narrative import narrate
 from mixwell.report.record import Bullets, Code, Narrative, Paragraph
-from mixwell.report.text import WIDTH, display_width, flow
 from mixwell.report.words import Words, unmarked, words
+from mixwell.text import WIDTH, display_width, flow
 
 if TYPE_CHECKING:
     from mixwell.report import page

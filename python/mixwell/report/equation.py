@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.report.text import display_width, number
+from mixwell.text import display_width, number
 
 FloatArray = NDArray[np.float64]
 

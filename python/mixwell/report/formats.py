@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mixwell.errors import MixwellError
 from mixwell.lazy import lazy_module
-from mixwell.report.text import display_width, flow, pad
+from mixwell.text import display_width, flow, pad
 
 if TYPE_CHECKING:
     from docx.document import Document

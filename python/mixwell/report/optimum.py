@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mixwell.design.record import Design
+from mixwell.fit import convergence
 from mixwell.fit.record import Fit
-from mixwell.report import convergence
 from mixwell.report.words import Words
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
+from mixwell.design.given_contrasts import contrast_arguments
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import Name
-from mixwell.report import coefficients
 from mixwell.report.record import Code
 from mixwell.report.words import Words
 
@@ -18,26 +17,6 @@ PACKAGES = ("mixwell", "numpy", "scipy", "pandas", "formulaic", "matplotlib")
 def versions() -> dict[str, str]:
     """Python and the packages that the numbers depend on."""
     return {**{name: version(name) for name in PACKAGES}, "Python": platform.python_version()}
-
-
-def contrast_arguments(design: Design) -> dict[str, str]:
-    """``contrasts=`` that the fit was given, or its equal: factor -> Python."""
-    recipe = design.recipe
-    if recipe is None:
-        return {}
-    found = {}
-    for variable in recipe.formula.fixed.variables:
-        coding = recipe.codings[variable.expression]
-        if coding.levels is None or not isinstance(variable.expression, Name) or coding.contrast is None:
-            continue
-        kind = coefficients.contrast_kind(coding)
-        if kind == "matrix":
-            found[variable.name] = repr(coding.contrast.matrix.tolist())
-        elif kind != "treatment":
-            found[variable.name] = repr(kind)
-        elif coefficients.base_level(coding) != coding.levels[0]:
-            found[variable.name] = repr(("treatment", coefficients.base_level(coding)))
-    return found
 
 
 def code_block(design: Design, fit: Fit, source: str, text: Words) -> Code:

@@ -12,16 +12,15 @@ from numpy.typing import ArrayLike
 
 from mixwell.design.record import Design
 from mixwell.errors import MixwellError
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
 from mixwell.inference import icc_r2
 from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
 from mixwell.lazy import lazy_module
-from mixwell.report import convergence
 from mixwell.report.formats import RenderedTable, Table, TableFormat, TableRow, rendered
-from mixwell.report.text import number
 from mixwell.report.words import Lang, Words, beside, p_short, percent, words
+from mixwell.text import number
 
 if TYPE_CHECKING:
     from docx.document import Document

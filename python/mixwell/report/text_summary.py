@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.report.content import FixedEffects, SummaryContent
-from mixwell.report.text import WIDTH, abbreviate, display_width, number_column, pad, shorten, table, wrap
+from mixwell.text import WIDTH, abbreviate, display_width, number_column, pad, shorten, table, wrap
 
 FloatArray = NDArray[np.float64]
 

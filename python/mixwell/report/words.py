@@ -10,7 +10,7 @@ from typing import Literal
 
 from mixwell.errors import MixwellError
 from mixwell.report import words_en, words_zh
-from mixwell.report.text import number
+from mixwell.text import number
 
 Lang = Literal["en", "zh"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from mixwell.data.output import NativeFrame, NativeVector, row_vector, square_frame
-from mixwell.fit import quantities
-from mixwell.report import convergence, frames
-from mixwell.report.convergence import Convergence
+from mixwell.fit import convergence, quantities
+from mixwell.fit.convergence import Convergence
+from mixwell.report import frames
 from mixwell.result.base import Fitted
 
 

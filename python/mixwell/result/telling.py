@@ -13,10 +13,10 @@ from mixwell.data.columns import Column, Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import NativeFrame, row_frame
 from mixwell.errors import DataError, MixwellError
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
-from mixwell.report import convergence, frames
+from mixwell.report import frames
 from mixwell.report.summary import Summary, summarize
 from mixwell.result.inference import Inference
 

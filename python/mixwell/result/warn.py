@@ -6,9 +6,8 @@ import warnings
 
 from mixwell.design.record import Design
 from mixwell.errors import ConvergenceWarning, RankDeficiencyWarning, SingularFitWarning
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
-from mixwell.report import convergence
 from mixwell.report.content import dropped_sentence
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixwell.design.given_contrasts import contrast_kind
 from mixwell.design.record import Design, Recipe
 from mixwell.fit.quantities import kept_names
 from mixwell.fit.record import Fit
@@ -16,7 +17,6 @@ from mixwell.inference.emmeans import Transform, response_transform
 from mixwell.report.coefficients import (
     Part,
     conditions,
-    contrast_kind,
     curve_of,
     fixed_codings,
     interacts_with,

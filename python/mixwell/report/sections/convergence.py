@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mixwell.report import convergence
+from mixwell.fit import convergence
 from mixwell.report.account import Account
 from mixwell.report.optimum import failed_condition, singular_phrases
 from mixwell.report.record import Block, Paragraph
-from mixwell.report.text import number
+from mixwell.text import number
 
 
 def convergence_section(told: Account) -> list[Block]:

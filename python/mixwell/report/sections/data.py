@@ -14,8 +14,8 @@ from mixwell.explore.hierarchy import relation
 from mixwell.report.account import Account
 from mixwell.report.formats import Table, TableRow
 from mixwell.report.record import Block, Paragraph, Place
-from mixwell.report.text import number
 from mixwell.report.words import Words, beside, plain
+from mixwell.text import number
 
 # Levels of a factor that the table of variables lists.
 LEVELS_LISTED = 6

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.inference.emmeans import response_transform
-from mixwell.report import coefficients, convergence
+from mixwell.report import coefficients
 from mixwell.report.account import Account
 from mixwell.report.record import Block, Bullets
 

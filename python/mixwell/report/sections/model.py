@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixwell.design.given_contrasts import base_level, contrast_kind
 from mixwell.design.record import Design, RandomTerm, Recipe
 from mixwell.fit import quantities
 from mixwell.inference.emmeans import response_transform
@@ -60,9 +61,9 @@ def coding_sentences(recipe: Recipe, text: Words) -> list[str]:
     for name, coding in coefficients.fixed_codings(recipe).items():
         if coding.levels is None:
             continue
-        kind = coefficients.contrast_kind(coding)
+        kind = contrast_kind(coding)
         if kind == "treatment":
-            level = coefficients.base_level(coding)
+            level = base_level(coding)
             pairs.append(text.say("model_reference_pair", factor=name, level=level))
         elif kind == "matrix":
             sentences.append(text.say("model_coding_matrix", factor=name))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixwell.diagnostics.record import Check
-from mixwell.fit import quantities
+from mixwell.fit import convergence, quantities
 from mixwell.inference import icc_r2
-from mixwell.report import coefficients, convergence
+from mixwell.report import coefficients
 from mixwell.report.account import ALPHA, LEVEL, Account
 from mixwell.report.record import Block, Paragraph
 from mixwell.report.words import Words, beside, code, percent, share

@@ -14,8 +14,8 @@ from mixwell.report import coefficients
 from mixwell.report.account import LEVEL, Account
 from mixwell.report.formats import Table, TableRow
 from mixwell.report.record import Block, Bullets, Paragraph, Place
-from mixwell.report.text import number
 from mixwell.report.words import Words, beside, code, percent, share
+from mixwell.text import number
 
 # A normal variable lies within so many standard deviations with probability 0.95.
 TWO_SIDED = 1.96

@@ -191,6 +191,11 @@ def table(
     return lines
 
 
+def with_notes(table: str, notes: Sequence[str]) -> str:
+    """A printed table, and remarks below it."""
+    return "\n".join([table, *([""] if notes else []), *(line for note in notes for line in wrap(note))])
+
+
 def abbreviate(names: Sequence[str], minlength: int) -> list[str]:
     """Short names that stay distinct: lower-case vowels go first, then lower-case letters, from the right.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mixwell.design.record import Design, RandomTerm
 from mixwell.fit.record import Fit, TermCertificate, Trace
-from mixwell.report.text import number
+from mixwell.text import number
 
 FloatArray = NDArray[np.float64]
 
