@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell import kernel
+from mixwell.arguments import check_one_of
 from mixwell.data.frame import near
 from mixwell.data.output import Origin, output_kind
 from mixwell.design.newdata import NewRows, new_rows
@@ -126,8 +127,7 @@ def predict_new(
 
 def check_levels(design: Design, factors: tuple[int, ...], rows: NewRows, new_levels: str) -> None:
     """Refuse levels that the fit has not seen unless they are asked to count as zero."""
-    if new_levels not in ("error", "zero"):
-        raise DataError(f"new_levels is {new_levels!r}; it is 'error' or 'zero'.")
+    check_one_of("new_levels", new_levels, ("error", "zero"))
     if new_levels == "error":
         unseen = [unseen_phrase(design.factors[i].name, rows.unseen[i]) for i in factors if rows.unseen[i]]
         if unseen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.arguments import check_count, is_count
 from mixwell.design.record import Design
 from mixwell.errors import DataError
 from mixwell.fit import quantities
@@ -25,8 +26,7 @@ def generator(seed: Seed) -> np.random.Generator:
     DataError
         If ``seed`` is no whole number from 0 and no Generator.
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
-    if not (seed is None or whole or isinstance(seed, np.random.Generator)):
+    if not (seed is None or is_count(seed, 0) or isinstance(seed, np.random.Generator)):
         raise DataError(f"seed must be a whole number from 0, a numpy Generator, or None, not {seed!r}.")
     return np.random.default_rng(seed)
 
@@ -46,8 +46,7 @@ def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     DataError
         If ``n`` is not a positive whole number.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise DataError(f"n, the number of responses, must be a positive whole number, not {n!r}.")
+    check_count("n, the number of responses,", n)
     rng = generator(seed)
     mean = quantities.linear_predictor(design, fit)
     error_sd = fit.sigma if design.weights is None else fit.sigma / np.sqrt(design.weights)

@@ -388,9 +388,9 @@ def test_text_of_every_test_is_complete_and_fits_the_page() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda tests: tests.normality("ks"), "method='ks'; it is one of 'shapiro'"),
+        (lambda tests: tests.normality("ks"), "method='ks'; there are 'shapiro'"),
         (lambda tests: tests.effect_normality("ks"), "method='ks'"),
-        (lambda tests: tests.white("half"), "form='half'; it is one of 'full', 'mean', 'fitted'"),
+        (lambda tests: tests.white("half"), "form='half'; there are 'full', 'mean', 'fitted'"),
         (lambda tests: tests.levene("x"), "by='x' is no grouping factor"),
         (lambda tests: tests.levene(3), "by=3 is no grouping factor"),
         (lambda tests: tests.ljung_box("G"), "did you mean 'g'"),
@@ -402,7 +402,7 @@ def test_text_of_every_test_is_complete_and_fits_the_page() -> None:
         (lambda tests: tests.reset(powers=(1, 2)), "whole numbers of at least 2"),
         (lambda tests: tests.reset(powers=(2.5,)), "whole numbers of at least 2"),
         (lambda tests: tests.within_between("G"), "did you mean 'g'"),
-        (lambda tests: tests.outliers(method="none"), "method='none'; it is one of 'holm', 'bonferroni'"),
+        (lambda tests: tests.outliers(method="none"), "method='none'; there are 'holm', 'bonferroni'"),
         (lambda tests: tests.outliers(alpha=5), "at most 1"),
         (lambda tests: tests.outlying_groups("h"), "'h' is not a grouping factor"),
         (lambda tests: tests.outlying_groups(alpha=0), "at most 1"),

@@ -56,7 +56,7 @@ REQUESTS: list[tuple[Request, type[MixwellError], str]] = [
         "'parametric', 'residual', 'cases'",
     ),  # type: ignore[arg-type]
     # shares of variance and tests of variances
-    (lambda f: f.icc("wald"), MixwellError, "there is 'profile' and 'bootstrap'"),  # type: ignore[arg-type]
+    (lambda f: f.icc("wald"), MixwellError, "there are 'profile', 'bootstrap'"),  # type: ignore[arg-type]
     (lambda f: f.r2("profile"), MixwellError, "there is 'bootstrap'"),  # type: ignore[arg-type]
     (lambda f: f.ranova("exact"), ModelError, "known for one variance"),
     (lambda f: f.ranova("wald"), DataError, "'mixture', 'bootstrap', 'exact'"),  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ REQUESTS: list[tuple[Request, type[MixwellError], str]] = [
     # predictions, new groups, new responses
     (lambda f: f.predict(new(), interval="tolerance"), MixwellError, "'confidence', 'prediction' or None"),  # type: ignore[call-overload]
     (lambda f: f.predict(new()), MixwellError, "levels that were not in the fit: g 'new'"),
-    (lambda f: f.predict(new(), new_levels="mean"), DataError, "'error' or 'zero'"),  # type: ignore[arg-type]
+    (lambda f: f.predict(new(), new_levels="mean"), DataError, "'error', 'zero'"),  # type: ignore[arg-type]
     (lambda f: f.predict(new(), random="h"), DataError, "'h' is not a grouping factor"),
     (lambda f: f.predict(new().drop(columns="x")), DataError, "no column 'x'"),
     (lambda f: f.update_group(3), DataError, "The data are a int"),

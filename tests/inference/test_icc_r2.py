@@ -222,7 +222,7 @@ def test_intervals_are_printed_beside_what_they_belong_to() -> None:
 
 
 def test_intervals_that_do_not_exist() -> None:
-    with pytest.raises(mw.MixwellError, match="there is 'profile' and 'bootstrap'"):
+    with pytest.raises(mw.MixwellError, match="there are 'profile', 'bootstrap'"):
         fitted("slopes").icc("wald")  # type: ignore[arg-type]
     with pytest.raises(mw.MixwellError, match="there is 'bootstrap'"):
         fitted("slopes").r2("profile")  # type: ignore[arg-type]

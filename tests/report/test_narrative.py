@@ -456,7 +456,7 @@ def test_checks_are_told_in_chinese() -> None:
 
 def test_unknown_language_is_refused() -> None:
     fit = case("sleep")
-    with pytest.raises(mw.MixwellError, match="'en' or 'zh'"):
+    with pytest.raises(mw.MixwellError, match="'en', 'zh'"):
         make_report(fit.design, fit.fit, fit._origin, lang="fr")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arguments import check_count, check_one_of
 from mixwell.data.columns import Column, Factor, IntArray, Logicals, Numbers, as_factor, combined, label
 from mixwell.data.frame import Frame, near
 from mixwell.data.instants import Instants, time_texts
@@ -45,9 +46,8 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
 def _positive(function: str, name: str, value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise DataError(f"{function}(): {name} is {value!r}; it must be a whole number of at least 1.")
-    return int(value)
+    check_count(f"{function}(): {name}", value)
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def lagged(steps: object = 1) -> Along:
@@ -74,10 +74,8 @@ def _roll(values: pd.Series[float], codes: IntArray, window: int, least: int) ->
 
 def accumulated(statistic: object = "sum") -> Along:
     """A running statistic, the own row included; missing where the value is."""
-    if not isinstance(statistic, str) or statistic not in _RUNNING:
-        listed = ", ".join(map(repr, get_args(Statistic)))
-        raise DataError(f"cumulative(): there is no statistic {statistic!r}; it is one of {listed}.")
-    return partial(_accumulate, running=_RUNNING[statistic])
+    check_one_of("statistic", statistic, get_args(Statistic))
+    return partial(_accumulate, running=_RUNNING[str(statistic)])
 
 
 def _accumulate(values: pd.Series[float], codes: IntArray, running: Along) -> pd.Series[float]:

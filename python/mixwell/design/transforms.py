@@ -62,8 +62,8 @@ def cyclic_pair(x: FloatArray, period: float) -> FloatArray:
     DataError
         When the period is not a positive number.
     """
-    if not (np.isfinite(period) and period > 0):
-        raise DataError(f"cyclic(): the period is {period:g}; it must be a positive number.")
+    if not (isinstance(period, int | float | np.number) and np.isfinite(period) and period > 0):
+        raise DataError(f"cyclic(): the period is {period!r}; it must be a positive number.")
     # The remainder first: whole turns cost no digits.
     angle = 2 * np.pi * (np.mod(x, period) / period)
     return np.column_stack([np.sin(angle), np.cos(angle)])

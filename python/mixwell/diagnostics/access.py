@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
@@ -128,5 +129,5 @@ class Diagnostics:
 
 
 def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha <= 1:
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 < alpha <= 1:
         raise DataError(f"alpha={alpha!r}; it lies above 0 and is at most 1.")

@@ -12,15 +12,16 @@ from scipy.special import chdtrc, ndtr
 from statsmodels.stats.diagnostic import normal_ad
 
 from mixwell import kernel
+from mixwell.arguments import check_one_of
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
-from mixwell.diagnostics.record import DiagnosticTest, check_one_of
+from mixwell.diagnostics.record import DiagnosticTest
 from mixwell.diagnostics.residuals import residual_df, studentized_residuals
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import t_two_sided
-from mixwell.simulate import Seed, simulate
+from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
 NormalityMethod = Literal["shapiro", "dagostino", "anderson"]
@@ -332,7 +333,7 @@ class QuantileResiduals:
 
 def quantile_residuals(design: Design, fit: Fit, *, n: int = 250, seed: Seed = 1) -> QuantileResiduals:
     """Randomized quantile residuals (Dunn & Smyth 1996) by simulation, random effects drawn anew."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     draws = simulate(design, fit, n, rng)
     # Rank among all n + 1, ties broken at random.
     y = design.y[:, None]

@@ -249,7 +249,7 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
         return by, column.levels, column.codes.astype(np.intp)
     known = ["row", *(factor.name for factor in design.factors)]
     known += [name for name, other in design.variables.items() if isinstance(other, Factor)]
-    raise DataError(f"influence(by={by!r}): by is one of {', '.join(map(repr, known))}{near(by, known)}")
+    raise DataError(f"influence(by={by!r}): there is nothing of that name{near(by, known)}")
 
 
 def refit_cost(design: Design, m: int) -> float:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mixwell.errors import DataError
 from mixwell.text import number, wrap
 
 Verdict = Literal["fine", "look", "violated"]
@@ -92,12 +90,6 @@ class Check:
     meaning: str
     remedy: str
     panels: tuple[str, ...] = ()
-
-
-def check_one_of(name: str, value: object, known: Sequence[str]) -> None:
-    """Refuses a word that is none of those known."""
-    if value not in known:
-        raise DataError(f"{name}={value!r}; it is one of {', '.join(map(repr, known))}.")
 
 
 def p_text(p: float) -> str:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixwell.arguments import check_one_of
 from mixwell.data.columns import Factor
 from mixwell.data.frame import near
 from mixwell.design.record import Design
@@ -24,7 +25,7 @@ from mixwell.diagnostics.marginal import (
     rows_by_block,
     stacks,
 )
-from mixwell.errors import DataError, MixwellError, ModelError
+from mixwell.errors import DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import JointStatistic, wald_f
@@ -241,8 +242,7 @@ def robust_covariance(
         If there is no such factor, if clusters share random effects, if there is only one cluster or, for
         CR2, one with more than 3000 rows.
     """
-    if kind not in KINDS:
-        raise MixwellError(f"There is no robust={kind!r}; there are {', '.join(map(repr, KINDS))}.")
+    check_one_of("robust", kind, KINDS)
     name, codes = clusters(design, cluster)
     m = int(codes.max()) + 1
     if m < 2:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.diagnostic import het_breuschpagan
 
+from mixwell.arguments import check_one_of
 from mixwell.data.columns import Factor
 from mixwell.data.frame import near
 from mixwell.design.record import Design
 from mixwell.diagnostics.marginal import fixed_columns
-from mixwell.diagnostics.record import DiagnosticTest, check_one_of
+from mixwell.diagnostics.record import DiagnosticTest
 from mixwell.errors import DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit

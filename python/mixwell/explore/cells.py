@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from mixwell.arguments import check_level
 from mixwell.data.columns import Column, Factor, Numbers, as_factor
 from mixwell.data.frame import Frame, open_frame
 from mixwell.data.instants import Instants, time_texts
@@ -120,8 +121,7 @@ def describe(
     2   Control   (all)  131  6.325  0.745
     3       Low    Male   61  6.025  0.380
     """
-    if not 0 < level < 1:
-        raise DataError(f"level is {level!r}; it lies between 0 and 1.")
+    check_level(level)
     table = open_frame(data)
     if table.n_rows == 0:
         raise DataError("The data have no rows.")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import fdtrc, fdtri
 
+from mixwell.arguments import check_level
 from mixwell.data.frame import Frame, near, open_frame
 from mixwell.data.output import NativeFrame, Origin, frame, output_kind
 from mixwell.design.build import build_design
@@ -91,8 +92,7 @@ def icc_screen(data: object, y: str, groups: str | Sequence[str], *, level: floa
        group    icc  conf_low  conf_high  design_effect
     0  Batch  0.418     0.084      0.848          2.674
     """
-    if not 0 < level < 1:
-        raise DataError(f"level is {level!r}; it lies between 0 and 1.")
+    check_level(level)
     if not isinstance(groups, (str, Sequence)):
         raise DataError(f"groups is {groups!r}; give names of columns.")
     names = [groups] if isinstance(groups, str) else list(groups)

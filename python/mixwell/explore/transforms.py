@@ -171,7 +171,7 @@ def cyclic(x: object, period: float) -> Any:
     >>> cyclic([0, 3, 6], 12).round(12).tolist()
     [[0.0, 1.0], [1.0, 0.0], [0.0, -1.0]]
     """
-    pair = cyclic_pair(given.numbers("x", x), float(period))
+    pair = cyclic_pair(given.numbers("x", x), period)
     if isinstance(x, pd.Series):
         return pd.DataFrame(pair, index=x.index, columns=["sin", "cos"])
     series = nw.from_native(x, series_only=True, pass_through=True)

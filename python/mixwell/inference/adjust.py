@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv, gammaincc, gammainccinv, gammaln, log_ndtr, logsumexp, ndtri
 
+from mixwell.arguments import check_one_of
 from mixwell.errors import MixwellError
 from mixwell.inference.contrast import f_upper, t_quantile, t_two_sided
 
@@ -211,8 +212,7 @@ def check_method(adjust: str | None, *, pairwise: bool, side: str = "two-sided")
     ------
     MixwellError
     """
-    if side not in SIDES:
-        raise MixwellError(f"There is no side={side!r}; there are {', '.join(map(repr, SIDES))}.")
+    check_one_of("side", side, SIDES)
     if adjust is None:
         return
     if adjust not in METHODS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from mixwell.arguments import check_count, check_one_of
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.design.subset import subset
@@ -135,7 +136,7 @@ class Bootstrap:
             intervals were not asked for when the draws were made, or cannot be told from these draws.
         """
         kind = self.ci if type is None else type
-        _check("type", kind, INTERVALS)
+        check_one_of("type", kind, INTERVALS)
         normal_quantile(level)
         if kind != "bca" and (len(self.draws) + 1) * (1 - level) / 2 < 1 - 1e-9:
             warnings.warn(
@@ -253,11 +254,6 @@ class Bootstrap:
         )
 
 
-def _check(label: str, value: object, known: Sequence[str]) -> None:
-    if value not in known:
-        raise DataError(f"{label}={value!r} does not exist; there are {', '.join(map(repr, known))}.")
-
-
 def bootstrap(
     design: Design,
     fit: Fit,
@@ -277,15 +273,14 @@ def bootstrap(
     :class:`Quantities` (all parameters, where ``statistic`` is None) are read off the kernel's refits without
     a record of each fit.
     """
-    _check("kind", kind, KINDS)
-    _check("ci", ci, INTERVALS)
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
-        raise DataError(f"n, the number of draws, must be a whole number of at least 2, not {n!r}.")
+    check_one_of("kind", kind, KINDS)
+    check_one_of("ci", ci, INTERVALS)
+    check_count("n, the number of draws,", n, 2)
     if statistic is None:
         statistic = Quantities(parameter_names(design, fit), parameter_values)
     names, estimate, measure = _measure(design, fit, statistic)
     rng = generator(seed)
-    factor = outermost(design, groups) if kind == "cases" or ci == "bca" else 0
+    factor = outermost(design, groups) if groups is not None or kind == "cases" or ci == "bca" else 0
 
     failure = np.full(len(names), np.inf)
 

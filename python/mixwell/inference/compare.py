@@ -202,15 +202,14 @@ def model_names(fits: Sequence[Fitted], names: Sequence[str] | None) -> list[str
     return list(quantities.unique_names(tuple(given)))
 
 
-def check_fits(fits: Sequence[Fitted], at_least: int, caller: str) -> None:
+def check_fits(fits: Sequence[object], at_least: int, caller: str) -> None:
     """Refuse what is no fitted model, and too few."""
     for fit in fits:
         if not isinstance(getattr(fit, "design", None), Design):
-            raise DataError(
-                f"{caller} compares results of lmer(), given one by one; one is a {type(fit).__name__}."
-            )
+            how = ", given one by one" if isinstance(fit, list | tuple) else ""
+            raise DataError(f"{caller} takes results of lmer(){how}; one is a {type(fit).__name__}.")
     if len(fits) < at_least:
-        raise DataError(f"{caller} compares {at_least} or more fitted models; {len(fits)} given.")
+        raise DataError(f"{caller} takes {at_least} or more fitted models; {len(fits)} given.")
 
 
 def origin_of(design: Design) -> Origin:

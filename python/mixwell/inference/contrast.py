@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, gammaincc, ndtr, ndtri
 
-from mixwell.errors import MixwellError, ModelError
+from mixwell.arguments import check_level
+from mixwell.errors import ModelError
 
 FloatArray = NDArray[np.float64]
 
@@ -91,12 +92,6 @@ class JointTest:
     f_value: float
     p_value: float
     wald: float
-
-
-def check_level(level: float) -> None:
-    """A confidence level lies between 0 and 1."""
-    if not isinstance(level, int | float | np.number) or not 0 < level < 1:
-        raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")
 
 
 def t_two_sided(statistic: FloatArray, df: FloatArray) -> FloatArray:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from mixwell.arguments import check_one_of
 from mixwell.design.record import Design
-from mixwell.errors import MixwellError
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation
 from mixwell.inference.kenward_roger import kenward_roger
@@ -47,8 +47,7 @@ TITLES = {
 
 def check_ddf(ddf: object) -> None:
     """Refuse a method that does not exist."""
-    if not isinstance(ddf, str) or ddf not in METHODS:
-        raise MixwellError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, METHODS))}.")
+    check_one_of("ddf", ddf, METHODS)
 
 
 def approximation(design: Design, fit: Fit, ddf: str) -> Approximation:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from mixwell.arguments import check_level, check_one_of
 from mixwell.data.columns import Numbers
 from mixwell.data.frame import near
 from mixwell.data.output import NativeFrame, Origin, frame
@@ -22,7 +23,7 @@ from mixwell.errors import DataError, MixwellError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.formula.expression import Call, Node
 from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
-from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests, t_quantile
+from mixwell.inference.contrast import Approximation, RowTests, row_tests, t_quantile
 from mixwell.inference.estimable import aliasing, estimable
 from mixwell.inference.grid import Grid, averaged, reference_grid
 from mixwell.text import WIDTH, with_notes
@@ -734,8 +735,7 @@ def emmeans(
     See :meth:`mixwell.models.LmerResult.emmeans`; ``title`` names the method in the notes.
     """
     check_level(level)
-    if type_ not in ("link", "response"):
-        raise MixwellError(f"type is 'link' (the scale of the model) or 'response', not {type_!r}.")
+    check_one_of("type", type_, ("link", "response"))
     factors, divide = _specs(specs, by)
     if not len(fit.beta):
         raise ModelError("The model has no fixed effects, so there are no marginal means.")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.arguments import check_count, check_one_of
 from mixwell.design.record import Design
-from mixwell.errors import DataError, MixwellError, MixwellWarning
+from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_triangle
@@ -84,13 +85,10 @@ def null_distribution(method: str, n: int | None, seed: Seed) -> NullDistributio
     DataError
         If the method does not exist or n is no number of draws.
     """
-    if method not in METHODS:
-        raise DataError(f"method={method!r} does not exist; there are {', '.join(map(repr, METHODS))}.")
+    check_one_of("method", method, METHODS)
     draws = DRAWS[method] if n is None else n
-    if method != "mixture" and (
-        isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1
-    ):
-        raise DataError(f"n, the number of draws, must be a positive whole number, not {draws!r}.")
+    if method != "mixture":
+        check_count("n, the number of draws,", draws)
     return NullDistribution(method, int(draws), seed)  # type: ignore[arg-type]
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from mixwell.arguments import check_level
 from mixwell.data.output import NativeFrame, Origin, frame, noted_frame
 from mixwell.design.record import Design
 from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.inference.contrast import check_level
 
 FloatArray = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
+from mixwell.arguments import check_count, check_level, check_one_of, is_count
 from mixwell.data.frame import near, open_frame
 from mixwell.data.output import NativeFrame, frame
 from mixwell.design.build import build_design
@@ -245,13 +246,10 @@ def power(
             f"power() takes a result of lmer() or a plan made by planned(), not a {type(model).__name__}."
         )
     design, fit = model.design, model.fit
-    if method not in METHODS:
-        raise DataError(f"method={method!r} does not exist; there are {', '.join(map(repr, METHODS))}.")
-    for what, value in (("alpha", alpha), ("level", level)):
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
-            raise DataError(f"{what} must lie between 0 and 1, not {value!r}.")
-    if not _is_count(n_sims, 1):
-        raise DataError(f"n_sims, simulations per size, must be a positive whole number, not {n_sims!r}.")
+    check_one_of("method", method, METHODS)
+    check_level(alpha, "alpha")
+    check_level(level)
+    check_count("n_sims, simulations per size,", n_sims)
     if method == "wald":
         check_ddf(fit, ddf)
     fit, hypothesis = _assumed(design, fit, effect, test)
@@ -296,15 +294,11 @@ def power(
     )
 
 
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
-
-
 def _sizes(n: int | Sequence[int] | None, own: int) -> list[int]:
     """Numbers of groups, the design's own by default."""
     several = isinstance(n, Sequence | np.ndarray) and not isinstance(n, str)
     listed: list[int] = [own] if n is None else list(n) if several else [n]  # type: ignore[arg-type, list-item]
-    wrong = [size for size in listed if not _is_count(size, 2)]
+    wrong = [size for size in listed if not is_count(size, 2)]
     if wrong or not listed:
         found = repr(wrong[0]) if wrong else "none"
         raise DataError(
@@ -315,8 +309,7 @@ def _sizes(n: int | Sequence[int] | None, own: int) -> list[int]:
 
 def check_ddf(fit: Fit, ddf: str) -> None:
     """Refuse a method that does not exist or does not apply, before anything is drawn."""
-    if ddf not in DDF_METHODS:
-        raise DataError(f"There is no ddf={ddf!r}; there are {', '.join(map(repr, DDF_METHODS))}.")
+    check_one_of("ddf", ddf, DDF_METHODS)
     if ddf == "kenward-roger" and not fit.reml:
         raise ModelError("Kenward-Roger needs a REML fit or a plan with reml=True; or take another ddf.")
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mixwell import kernel
+from mixwell.arguments import check_level
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.errors import DataError
@@ -126,7 +127,8 @@ class Profile:
 
     def conf_int(self, level: float = 0.95) -> NativeFrame:
         """Intervals read off the curves, up to the level they were made for."""
-        if not 0 < level <= self.level:
+        check_level(level)
+        if level > self.level:
             raise DataError(
                 f"these curves reach the level {self.level}; make the profile with level={level!r} or above."
             )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from mixwell.arguments import check_count
 from mixwell.data.frame import near
 from mixwell.design.record import Design
 from mixwell.errors import DataError, ModelError
@@ -81,8 +82,7 @@ def some_of(order: Positions, most: int) -> Positions:
     DataError
         If it is not a whole number of at least 1.
     """
-    if not isinstance(most, int | np.integer) or most < 1:
-        raise DataError(f"most={most!r} draws nothing; it is a number of groups, 1 or more.")
+    check_count("most, the number of groups drawn,", most)
     return evenly(order, int(most))
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 
+from mixwell.arguments import check_one_of
 from mixwell.design.record import Design
-from mixwell.errors import MixwellError, ModelError
+from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
@@ -64,8 +65,7 @@ def plot_modes(
     >>> ax.get_xlabel()
     'conditional mode of Days'
     """
-    if kind not in ("density", "box"):
-        raise MixwellError(f"There is no kind={kind!r}; modes are drawn as 'density' or 'box'.")
+    check_one_of("kind", kind, ("density", "box"))
     text = words(lang, labels)
     index = factor_index(design, group)
     name = text.name(design.factors[index].name)

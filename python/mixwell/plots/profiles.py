@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
+from mixwell.arguments import check_one_of
 from mixwell.data.frame import near
-from mixwell.errors import DataError, MixwellError, ModelError
+from mixwell.errors import DataError, ModelError
 from mixwell.inference.profile import Curve, Profile
 from mixwell.plots import style
 from mixwell.plots.layout import columns_for, extent, finish, overall, panels, panels_that_fit, zero_line
@@ -111,8 +112,7 @@ def plot_profile(
     >>> [panel.get_xlabel() for panel in ax.figure.axes]
     ['sd_(Intercept)|Batch', 'sigma', '(Intercept)']
     """
-    if kind not in ("zeta", "density"):
-        raise MixwellError(f"There is no kind={kind!r}; profiles are drawn as 'zeta' or 'density'.")
+    check_one_of("kind", kind, ("zeta", "density"))
     text = words(lang, labels)
     known = {curve.name: curve for curve in profile.curves}
     wanted = (

@@ -12,6 +12,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 
+from mixwell.arguments import check_level
 from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError
 
@@ -178,5 +179,4 @@ def check_arguments(
         )
     if labels is not None and not isinstance(labels, Mapping):
         raise MixwellError(f'labels= takes names of variables, {{"weight": "Weight (g)"}}, not {labels!r}.')
-    if not (isinstance(level, float | int) and 0 < level < 1):
-        raise MixwellError(f"level must lie between 0 and 1, like 0.95, not {level!r}.")
+    check_level(level)

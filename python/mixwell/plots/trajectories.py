@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
+from mixwell.arguments import check_count
 from mixwell.data.frame import near
 from mixwell.design.record import Design
 from mixwell.errors import DataError, ModelError
@@ -106,7 +107,8 @@ def plot_trajectories(
     axis = covariate_along(design, index, x)
     factor = design.factors[index]
     fit_columns, fit_rows = panels_that_fit(ax, 1.1, 1.1)
-    if levels is None and most > 0:
+    if levels is None:
+        check_count("most, the number of groups drawn,", most)
         most = min(most, fit_columns * fit_rows)
     shown = chosen_groups(design, fit, index, levels, most)
     lines = group_lines(design, fit, index, axis, shown, level)

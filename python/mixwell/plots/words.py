@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mixwell.errors import MixwellError, MixwellWarning
+from mixwell.arguments import check_one_of
+from mixwell.errors import MixwellWarning
 from mixwell.plots.style import chinese_font
 
 Lang = Literal["en", "zh"]
@@ -52,8 +53,7 @@ def words(lang: str, labels: Labels) -> Words:
     MixwellError
         If the language is neither ``"en"`` nor ``"zh"``.
     """
-    if lang not in ("en", "zh"):
-        raise MixwellError(f"There is no lang={lang!r}; pictures speak 'en' or 'zh'.")
+    check_one_of("lang", lang, ("en", "zh"))
     if lang == "zh" and chinese_font() is None:
         warnings.warn(
             "No installed font has Chinese characters, so the picture is labelled in English; install one, "

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mixwell.arguments import check_one_of
 from mixwell.errors import MixwellError
 from mixwell.lazy import lazy_module
 from mixwell.text import display_width, flow, pad
@@ -264,8 +265,7 @@ def rendered(table: Table, fmt: str, path: str | Path | None = None) -> Rendered
     MixwellError
         If there is no such format, or python-docx is needed and absent.
     """
-    if fmt not in FORMATS:
-        raise MixwellError(f"There is no fmt={fmt!r}; tables come as {', '.join(map(repr, FORMATS))}.")
+    check_one_of("fmt", fmt, FORMATS)
     if fmt == "docx":
         try:
             document = tables_docx.to_docx(table)

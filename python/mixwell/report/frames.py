@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from mixwell.arguments import check_level
 from mixwell.data.output import NativeFrame, Origin, frame, noted_frame, square_frame
 from mixwell.design.record import Design
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.anova import TermTest
-from mixwell.inference.contrast import JointTest, RowTests, check_level
+from mixwell.inference.contrast import JointTest, RowTests
 
 FloatArray = NDArray[np.float64]
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import check_level, check_one_of
 from mixwell.design.record import Design
 from mixwell.errors import MixwellError
 from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
 from mixwell.inference import icc_r2
-from mixwell.inference.contrast import Approximation, RowTests, check_level, row_tests
+from mixwell.inference.compare import check_fits
+from mixwell.inference.contrast import Approximation, RowTests, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
 from mixwell.lazy import lazy_module
 from mixwell.report.formats import RenderedTable, Table, TableFormat, TableRow, rendered
@@ -404,9 +406,8 @@ def table(
     In parentheses: standard errors.
     Degrees of freedom and p-values: Satterthwaite's method.
     """
-    if uncertainty not in UNCERTAINTIES:
-        kinds = ", ".join(map(repr, UNCERTAINTIES))
-        raise MixwellError(f"There is no uncertainty={uncertainty!r}; there are {kinds}.")
+    check_one_of("uncertainty", uncertainty, UNCERTAINTIES)
+    check_fits(models if isinstance(models, Sequence) else [models], 1, "table()")
     if not isinstance(models, Sequence):
         return model_table(
             models.design,
@@ -422,8 +423,6 @@ def table(
         )
     text = words(lang)
     check_level(level)
-    if not models:
-        raise MixwellError("table() needs at least one model.")
     titles = [f"({i + 1})" for i in range(len(models))] if names is None else list(map(str, names))
     if len(titles) != len(models):
         raise MixwellError(f"table(): {len(titles)} names for {len(models)} models.")

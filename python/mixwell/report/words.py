@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Literal
 
-from mixwell.errors import MixwellError
+from mixwell.arguments import check_one_of
 from mixwell.report import words_en, words_zh
 from mixwell.text import number
 
@@ -91,8 +91,7 @@ def words(lang: str) -> Words:
     >>> words("en").listed(["a", "b", "c"])
     'a, b and c'
     """
-    if lang not in SENTENCES:
-        raise MixwellError(f"There is no lang={lang!r}; reports and tables speak 'en' or 'zh'.")
+    check_one_of("lang", lang, SENTENCES)
     return Words("zh" if lang == "zh" else "en", SENTENCES[lang])
 
 

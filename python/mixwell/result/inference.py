@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import check_one_of
 from mixwell.data.output import NativeFrame, square_frame
 from mixwell.errors import DataError, MixwellError
 from mixwell.fit import quantities
@@ -145,6 +146,7 @@ class Inference(Engine):
         (Intercept)                     237.68     265.13
         Days                              7.36      13.58
         """
+        check_one_of("method", method, ("wald", "profile", "bootstrap"))
         if (robust is not None or cluster is not None) and method != "wald":
             raise MixwellError(
                 f"robust= and cluster= are for conf_int(method='wald'), not for method={method!r}."
@@ -161,10 +163,7 @@ class Inference(Engine):
                 self.design, self.fit, level=level, parameters=parameters, control=self.control
             )
             return interval_frame(self._origin, [row[0] for row in rows], [row[1:] for row in rows])
-        if method != "bootstrap":
-            raise MixwellError(
-                f"conf_int(method={method!r}) does not exist; there are 'wald', 'profile', 'bootstrap'."
-            )
+        check_one_of("type", type, resampling.INTERVALS)
         boot = self.bootstrap(n, kind=kind, groups=groups, seed=seed, ci=type)
         wanted = check_names(parameters, boot.names)
         ends = [end for name, end in zip(boot.names, boot.interval(level), strict=True) if name in wanted]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from mixwell.arguments import check_one_of
 from mixwell.data.output import NativeFrame
-from mixwell.errors import MixwellError
 from mixwell.lazy import lazy_module
 from mixwell.result.inference import Inference
 from mixwell.simulate import Seed
@@ -130,7 +129,7 @@ class Variances(Inference):
             return icc_r2.icc(self.design, self.fit)
         if interval == "profile":
             return icc_r2.icc_with_profile(self.design, self.fit, level)
-        _check_bootstrap("icc", interval, ("profile", "bootstrap"))
+        check_one_of("interval", interval, ("profile", "bootstrap"))
         return icc_r2.icc_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
 
     def r2(
@@ -164,7 +163,7 @@ class Variances(Inference):
         """
         if interval is None:
             return icc_r2.r2(self.design, self.fit)
-        _check_bootstrap("r2", interval, ("bootstrap",))
+        check_one_of("interval", interval, ("bootstrap",))
         return icc_r2.r2_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
 
     def _share_ends(self, level: float, n: int, seed: Seed) -> list[tuple[float, float]]:
@@ -235,9 +234,3 @@ class Variances(Inference):
         1  Lsize   1.0   1          1.0
         """
         return vif.table(self.design, self.fit, self._origin)
-
-
-def _check_bootstrap(caller: str, interval: str, known: Sequence[str]) -> None:
-    if interval not in known:
-        listed = " and ".join(map(repr, known))
-        raise MixwellError(f"{caller}(interval={interval!r}) does not exist; there is {listed}.")
