@@ -22,7 +22,7 @@ def check_one_of(name: str, value: object, known: Collection[str]) -> None:
         raise DataError(f"There is no {name}={value!r}; there {there} {', '.join(map(repr, known))}.")
 
 
-def check_level(level: object, name: str = "level") -> None:
+def check_level(level: object, name: str = "level", like: float = 0.95) -> None:
     """Refuse a confidence level, or another probability, that does not lie between 0 and 1.
 
     Raises
@@ -31,7 +31,7 @@ def check_level(level: object, name: str = "level") -> None:
         If it does not, or is no number.
     """
     if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 1:
-        raise DataError(f"{name} must lie between 0 and 1, like 0.95, not {level!r}.")
+        raise DataError(f"{name} must lie between 0 and 1, like {like}, not {level!r}.")
 
 
 def is_count(value: object, least: int = 1) -> bool:

@@ -247,7 +247,7 @@ def power(
         )
     design, fit = model.design, model.fit
     check_one_of("method", method, METHODS)
-    check_level(alpha, "alpha")
+    check_level(alpha, "alpha", 0.05)
     check_level(level)
     check_count("n_sims, simulations per size,", n_sims)
     if method == "wald":
