@@ -202,7 +202,7 @@ def test_wrong_options(sleep: list[mw.LmerResult], arguments: dict[str, object],
 
 
 def test_wrong_models(sleep: list[mw.LmerResult]) -> None:
-    with pytest.raises(mw.MixwellError, match="at least one"):
+    with pytest.raises(mw.MixwellError, match="takes 1 or more"):
         mw.table([])
     with pytest.raises(mw.MixwellError, match="1 names for 2 models"):
         mw.table(sleep, names=["a"])
