@@ -273,7 +273,7 @@ def test_a_long_profile_tells_how_far_it_is_and_can_be_stopped() -> None:
     fit = quiet("y ~ x + (x | g)", grouped(), reml=False)
     theta = np.asarray(fit.theta)
     # as long as it takes to be interrupted
-    long = [("sigma", ("sigma", []))] * 3_000
+    long = [("sigma", ("sigma", []))] * 30_000
     told: list[int] = []
 
     def report(done: int) -> None:
