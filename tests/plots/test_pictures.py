@@ -246,6 +246,24 @@ def test_coefficients_are_the_estimates_and_their_intervals(pups):
         pups.plot.coefficients(["nothing"])
 
 
+@pytest.mark.parametrize("keywords", [{"robust": "CR2"}, {"robust": "CR0", "cluster": "Litter"}])
+def test_robust_intervals_of_coefficients_and_means(pups, keywords):
+    def ends(ax, axis):
+        bars = [c for c in ax.collections if isinstance(c, LineCollection)]
+        return np.array([segment[:, axis] for each in bars for segment in each.get_segments()])
+
+    names = [name for name in pups.params.index if name != "(Intercept)"]
+    expected = pups.conf_int(**keywords).loc[names].to_numpy()
+    np.testing.assert_allclose(ends(pups.plot.coefficients(**keywords), 0), expected, rtol=1e-9)
+    assert not np.allclose(expected, pups.conf_int().loc[names].to_numpy(), rtol=1e-3)
+    means = pups.emmeans("Treatment", by="sex", **keywords).frame
+    expected = means.sort_values("sex", key=lambda sex: sex == "Female", kind="stable")
+    drawn = ends(pups.plot.effects("Treatment", "sex", **keywords), 1)
+    np.testing.assert_allclose(drawn, expected[["conf_low", "conf_high"]].to_numpy(), rtol=1e-9)
+    with pytest.raises(mw.MixwellError, match="give robust='CR2'"):
+        pups.plot.effects("Treatment", cluster="Litter")
+
+
 def test_effects_are_the_marginal_means(pups):
     ax = pups.plot.effects("Treatment", "sex")
     means = pups.emmeans("Treatment", by="sex").frame

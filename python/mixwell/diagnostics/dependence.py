@@ -117,6 +117,8 @@ def autocorrelation(
     kind
         Of residuals. Whitened ones are uncorrelated if the model is true; conditional ones are not: random
         effects fitted to the same rows leave them negatively correlated within a group.
+    most_work
+        More than this to whiten is refused, see :func:`mixwell.diagnostics.marginal.whiten`.
 
     Raises
     ------

@@ -200,6 +200,8 @@ class Convergence:
         Empty, or which condition failed.
     singular
         For each singular term, what has zero variance, in words.
+    explanation
+        All of it in sentences; :meth:`explain` returns it.
     """
 
     converged: bool

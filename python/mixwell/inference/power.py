@@ -220,7 +220,7 @@ def power(
         Level of the test.
     groups
         The factor whose number of levels is ``n``; by default the one that all others are nested in.
-    method
+    method, ddf
         ``"wald"``: t or F test with the degrees of freedom of ``ddf``. ``"lrt"``: likelihood ratio by ML.
     n_sims
         Simulations per size.

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mixwell.data.columns import Factor, Numbers
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
+from mixwell.diagnostics.method import chosen_method
+from mixwell.diagnostics.robust import RobustKind
 from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
-from mixwell.inference.degrees_of_freedom import TITLES, Ddf, approximation
+from mixwell.inference.contrast import Approximation
+from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.inference.emmeans import emmeans
 from mixwell.inference.grid import reference_grid
 from mixwell.plots import style
@@ -59,13 +62,13 @@ def mean_lines(
     by: str | None,
     at: Mapping[str, object] | None,
     weights: str,
-    ddf: Ddf,
+    method: tuple[Approximation, str],
     level: float,
 ) -> MeanLines:
     """Marginal means along ``x`` for each value of ``by``.
 
     Numbers along the axis are at 40 values of their range, as ``by`` at their mean and one standard deviation
-    to both sides, unless ``at`` says otherwise.
+    to both sides, unless ``at`` says otherwise. ``method``: that of the intervals, and its name.
     """
     asked = dict(at or {})
     column = design.variables.get(x)
@@ -85,8 +88,8 @@ def mean_lines(
         by=[by] if by is not None else None,
         at=asked,
         weights=weights,
-        method=approximation(design, fit, ddf),
-        title=TITLES[ddf],
+        method=method[0],
+        title=method[1],
         level=level,
     ).frame
     assert isinstance(table, pd.DataFrame)
@@ -151,6 +154,8 @@ def plot_effects(
     at: Mapping[str, object] | None = None,
     weights: str = "equal",
     ddf: Ddf = "satterthwaite",
+    robust: RobustKind | None = None,
+    cluster: str | ArrayLike | None = None,
     level: float = 0.95,
     ax: Axes | None = None,
     labels: Labels = None,
@@ -170,7 +175,7 @@ def plot_effects(
         default the variables of the first interaction, or the first variable.
     by
         A second variable, as colours; a number at its mean and one standard deviation to both sides.
-    at, weights, ddf, level
+    at, weights, ddf, level, robust, cluster
         As for ``fit.emmeans()``.
     ax
         Axes to draw in; by default those of a new figure.
@@ -205,7 +210,9 @@ def plot_effects(
         by = by if by is not None or second is None else second
     if x == by:
         raise DataError(f"x and by are both {x!r}; by= is a second variable.")
-    found = mean_lines(design, fit, x, by, at, weights, ddf, level)
+    found = mean_lines(
+        design, fit, x, by, at, weights, chosen_method(design, fit, ddf, robust, cluster), level
+    )
     ax = new_axes(ax, (6.2, 4.4))
     if by is not None:
         check_series(by, len(found.series))

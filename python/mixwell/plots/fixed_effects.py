@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mixwell.data.frame import near
 from mixwell.design.record import Design
+from mixwell.diagnostics.method import chosen_method
+from mixwell.diagnostics.robust import RobustKind
 from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import row_tests
-from mixwell.inference.degrees_of_freedom import Ddf, approximation
+from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.inference.icc_r2 import Shares, shares
 from mixwell.plots import style
 from mixwell.plots.layout import extent, finish, named_rows, new_axes, zero_line
@@ -35,6 +37,8 @@ def plot_coefficients(
     intercept: bool = False,
     level: float = 0.95,
     ddf: Ddf = "satterthwaite",
+    robust: RobustKind | None = None,
+    cluster: str | ArrayLike | None = None,
     ax: Axes | None = None,
     labels: Labels = None,
     lang: Lang = "en",
@@ -52,6 +56,9 @@ def plot_coefficients(
         press the others together.
     level, ddf
         Of the intervals, as for ``fit.conf_int()``.
+    robust, cluster
+        Cluster-robust standard errors and their degrees of freedom in place of ``ddf``, see
+        ``LmerResult.vcov_robust``.
     ax
         Axes to draw in; by default those of a new figure.
     labels
@@ -91,7 +98,7 @@ def plot_coefficients(
             else "The model has no coefficient but the intercept; intercept=True draws it."
         )
     rows = np.eye(len(known))[[known.index(name) for name in wanted]]
-    tests = row_tests(approximation(design, fit, ddf), fit.beta, rows)
+    tests = row_tests(chosen_method(design, fit, ddf, robust, cluster)[0], fit.beta, rows)
     low, high = tests.interval(level)
     ax = new_axes(ax, (6.2, max(2.4, 1.4 + 0.34 * len(wanted))))
     at = np.arange(len(wanted))[::-1]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from mixwell.arguments import check_level, check_one_of
 from mixwell.design.record import Design
+from mixwell.diagnostics.method import robust_method
 from mixwell.errors import MixwellError
 from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
@@ -19,7 +20,6 @@ from mixwell.inference import icc_r2
 from mixwell.inference.compare import check_fits
 from mixwell.inference.contrast import Approximation, RowTests, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
-from mixwell.lazy import lazy_module
 from mixwell.report.formats import RenderedTable, Table, TableFormat, TableRow, rendered
 from mixwell.report.words import Lang, Words, beside, p_short, percent, words
 from mixwell.text import number
@@ -27,10 +27,7 @@ from mixwell.text import number
 if TYPE_CHECKING:
     from docx.document import Document
 
-    from mixwell.diagnostics import robust as sandwich
     from mixwell.diagnostics.robust import RobustKind
-else:
-    sandwich = lazy_module("mixwell.diagnostics.robust")
 
 Uncertainty = Literal["interval", "std_error", "p_value", "none"]
 
@@ -83,12 +80,10 @@ def assess(
     MixwellError
         If there is no such method, or it does not suit the model.
     """
-    if robust is not None:
-        found = sandwich.robust_covariance(design, fit, robust, cluster)
+    found = robust_method(design, fit, robust, cluster)
+    if found is not None:
         title = text.say("ddf_robust", kind=found.kind, cluster=found.cluster)
         return Assessed(design, fit, found, title)
-    if cluster is not None:
-        raise MixwellError("table(): cluster= goes with robust=, which is not given.")
     check_ddf(ddf)
     return Assessed(design, fit, approximation(design, fit, ddf), text.sentences[f"ddf_{ddf}"])
 

@@ -1,4 +1,4 @@
-"""The one place where a result chooses the covariance and degrees of freedom of its fixed effects."""
+"""The method by which a result tests its fixed effects."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from mixwell.errors import MixwellError
+from mixwell.diagnostics.method import chosen_method
 from mixwell.inference.contrast import Approximation
-from mixwell.inference.degrees_of_freedom import TITLES, approximation
-from mixwell.lazy import lazy_module
 from mixwell.result.base import Fitted
 
 if TYPE_CHECKING:
-    from mixwell.diagnostics import robust as sandwich
     from mixwell.diagnostics.robust import RobustKind
-else:
-    sandwich = lazy_module("mixwell.diagnostics.robust")
 
 
 class Engine(Fitted):
@@ -26,12 +21,4 @@ class Engine(Fitted):
         self, ddf: str, robust: RobustKind | None = None, cluster: str | ArrayLike | None = None
     ) -> tuple[Approximation, str]:
         """The method and its name in a sentence: cluster-robust if ``robust`` is given, else by ``ddf``."""
-        if robust is not None:
-            found = sandwich.robust_covariance(self.design, self.fit, robust, cluster)
-            return found, found.title
-        if cluster is not None:
-            raise MixwellError(
-                "cluster= says how robust standard errors are clustered; give robust='CR2' with it."
-            )
-        method = approximation(self.design, self.fit, ddf)
-        return method, TITLES[ddf]
+        return chosen_method(self.design, self.fit, ddf, robust, cluster)
