@@ -170,7 +170,7 @@ def test_result_is_of_the_kind_of_the_new_data() -> None:
     [
         ({"random": ["G"]}, mw.DataError, "'G' is not a grouping factor.*'g'"),
         ({"random": "arm"}, mw.DataError, "'arm' is not a grouping factor"),
-        ({"new_levels": "ignore"}, mw.DataError, "'error' or 'zero'"),
+        ({"new_levels": "ignore"}, mw.DataError, "'error', 'zero'"),
         ({"interval": "credible"}, mw.MixwellError, "'confidence', 'prediction' or None"),
     ],
 )
