@@ -22,6 +22,9 @@ pub struct RowInput<'a> {
 
 /// Rows solved at a time.
 const BATCH: usize = 256;
+/// Relative variance of a core effect up to which entries of the inverse are read: what cancels between them leaves errors
+/// of 1e-16 times this.
+const LARGEST_VARIANCE: f64 = 1e6;
 /// Cost of an entry read here and there, in units of one in a triangular solve.
 const SCATTERED: f64 = 8.0;
 
@@ -33,20 +36,15 @@ pub fn predictor_variances(
     input: &RowInput,
     with_fixed: bool,
 ) -> Result<Vec<f64>, KernelError> {
-    let blocks = &problem.blocks;
     let roots = covariance::unpack(&problem.widths, theta_star);
     let factor = Factorization::new(problem, &roots)?;
     check(problem, input)?;
-    let p = problem.n_fixed();
-    let width = blocks.tail;
-    let mut tail = vec![0.0; p * p];
-    for c in 0..p {
-        for r in c..p {
-            tail[r + c * p] = factor.tail[r + c * width];
-        }
-    }
-    let solver = Solver { problem, factor: &factor, input, tail, with_fixed };
-    Ok(if solver.inverse_pays() { solver.by_inverse() } else { solver.by_solves() })
+    let solver = Solver::new(problem, &factor, input, with_fixed);
+    Ok(if solver.inverse_is_exact() && solver.inverse_pays() {
+        solver.by_inverse()
+    } else {
+        solver.by_solves()
+    })
 }
 
 /// The factored problem and the rows to be solved for.
@@ -59,7 +57,35 @@ struct Solver<'a> {
     with_fixed: bool,
 }
 
-impl Solver<'_> {
+impl<'a> Solver<'a> {
+    fn new(
+        problem: &'a Problem,
+        factor: &'a Factorization,
+        input: &'a RowInput<'a>,
+        with_fixed: bool,
+    ) -> Self {
+        let (p, width) = (problem.n_fixed(), problem.blocks.tail);
+        let mut tail = vec![0.0; p * p];
+        for c in 0..p {
+            for r in c..p {
+                tail[r + c * p] = factor.tail[r + c * width];
+            }
+        }
+        Self { problem, factor, input, tail, with_fixed }
+    }
+
+    /// Whether variances of the core's effects are small enough to be summed with either sign.
+    fn inverse_is_exact(&self) -> bool {
+        self.problem.blocks.core.iter().all(|&(f, _)| {
+            let k = self.problem.blocks.factors[f].k;
+            // a row's sum of squares is the effect's variance
+            (0..k).all(|r| {
+                let row = self.factor.roots[f].iter().skip(r).step_by(k);
+                row.map(|t| t * t).sum::<f64>() <= LARGEST_VARIANCE
+            })
+        })
+    }
+
     /// Whether the inverse of the core costs less than a solve per row: rows touch few core levels each.
     fn inverse_pays(&self) -> bool {
         let blocks = &self.problem.blocks;
@@ -340,4 +366,66 @@ fn random_part(problem: &Problem, input: &RowInput, f: usize, i: usize) -> Optio
         dense::solve_row_upper(k, &problem.term_scale[term], part);
     }
     Some((level, z))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numbers::Numbers;
+    use crate::problem::{FactorInput, Input, TermInput};
+
+    /// 1200 rows in 400 groups with random slopes, crossed with 40 items: rows touch few of the core's levels.
+    fn with_solver<R>(theta: [f64; 4], with_fixed: bool, work: impl Fn(&Solver) -> R) -> R {
+        let n = 1200;
+        let mut numbers = Numbers(7);
+        let x = [vec![1.0; n], numbers.column(n)];
+        let y = numbers.column(n);
+        let groups: Vec<i32> = (0..n as i32).map(|i| i / 3).collect();
+        let items: Vec<i32> = numbers.column(n).iter().map(|v| (20.0 + 20.0 * v) as i32).collect();
+        let input = Input {
+            y: &y,
+            x: vec![&x[0], &x[1]],
+            weights: None,
+            factors: vec![
+                FactorInput { codes: &groups, n_levels: 400 },
+                FactorInput { codes: &items, n_levels: 40 },
+            ],
+            terms: vec![
+                TermInput { factor: 0, columns: vec![&x[0], &x[1]] },
+                TermInput { factor: 1, columns: vec![&x[0]] },
+            ],
+        };
+        let problem = Problem::new(&input).unwrap();
+        let rows = RowInput {
+            n,
+            x: input.x.clone(),
+            codes: vec![&groups, &items],
+            columns: input.terms.iter().map(|t| t.columns.clone()).collect(),
+        };
+        let star = covariance::theta_to_scaled(&problem.widths, &problem.term_scale, &theta);
+        let factor = Factorization::new(&problem, &covariance::unpack(&problem.widths, &star)).unwrap();
+        work(&Solver::new(&problem, &factor, &rows, with_fixed))
+    }
+
+    #[test]
+    fn both_ways_give_the_same_variances() {
+        for theta in [[0.0, 0.0, 0.0, 0.0], [0.5, 0.2, 0.7, 0.4], [30.0, -9.0, 5.0, 90.0]] {
+            for with_fixed in [true, false] {
+                let (one, other) =
+                    with_solver(theta, with_fixed, |solver| (solver.by_inverse(), solver.by_solves()));
+                for (a, b) in one.iter().zip(&other) {
+                    assert!((a - b).abs() <= 1e-11 * b.abs(), "{theta:?} {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_inverse_is_left_where_large_variances_would_cancel() {
+        let exact =
+            |sd: f64| with_solver([sd, 0.0, sd, sd], true, |s| (s.inverse_pays(), s.inverse_is_exact()));
+        assert_eq!(exact(900.0), (true, true));
+        assert_eq!(exact(1100.0), (true, false));
+    }
 }
