@@ -65,6 +65,7 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
         "unknown_factor",
         "empty",
         "parameter",
+        "out_of_range",
     }:
         return DataError(message)
     return ConvergenceError(
@@ -354,7 +355,7 @@ class Deleter:
     sets
         Length n: number of each row's set, from 0 to ``n_sets`` - 1.
     theta
-        Where each search starts (None: from moments, as for a fit), or where theta is ``held``.
+        Where each search starts (None or singular: from moments, as for a fit), or where theta is ``held``.
     max_evaluations, gap_tolerance, starts
         Limits of each search, as in ``Control``.
     """

@@ -129,6 +129,20 @@ pub fn derivative_to_original(k: usize, g_star: &[f64], r: &[f64]) -> Vec<f64> {
     out
 }
 
+/// Least singular value of a T of full rank.
+const REGULAR: f64 = 1e-3;
+
+/// Whether every T (kernel coordinates) has full rank: derivatives there tell about all directions.
+pub fn is_regular(widths: &[usize], theta: &[f64]) -> Result<bool, KernelError> {
+    for (root, &k) in unpack(widths, theta).iter().zip(widths) {
+        let (_, s, _) = dense::singular_values(k, k, root)?;
+        if s.last().is_some_and(|&v| v < REGULAR) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A change of Sigma as one of Sigma* = R Sigma R': R A R'.
 pub fn change_to_scaled(k: usize, a: &[f64], r: &[f64]) -> Vec<f64> {
     let mut half = vec![0.0; k * k];

@@ -55,7 +55,7 @@ pub struct Deletions {
 /// What is done without the rows.
 #[derive(Clone, Debug)]
 pub enum Parameters {
-    /// All parameters are estimated, from this theta (lme4's order) or, where it is not a good start, from moments.
+    /// All parameters are estimated, from this theta (lme4's order) or, without one or at a singular one, from moments.
     Estimated { start: Option<Vec<f64>>, control: Control },
     /// Theta is held at this value.
     Held { theta: Vec<f64> },
@@ -99,21 +99,28 @@ impl Deletions {
                 (0..f.n_levels).map(|l| rows.rows(l).len()).collect()
             })
             .collect();
-        let hessian = match &parameters {
+        let (parameters, hessian) = match parameters {
             Parameters::Estimated { start: Some(theta), control } => {
-                check_parameters(&problem, theta)?;
-                let objective = Objective::new(&problem, reml);
-                let point = objective.point(&scaled(&problem, theta))?;
-                (control.starts <= 1)
-                    .then(|| Curvature::new(&objective, &point))
-                    .transpose()?
-                    .map(|c| c.hessian)
+                check_parameters(&problem, &theta)?;
+                let here = scaled(&problem, &theta);
+                // zeros are stationary, whether or not they are optimal without the rows
+                if !covariance::is_regular(&problem.widths, &here)? {
+                    (Parameters::Estimated { start: None, control }, None)
+                } else {
+                    let objective = Objective::new(&problem, reml);
+                    let hessian = if control.starts <= 1 {
+                        Some(Curvature::new(&objective, &objective.point(&here)?)?.hessian)
+                    } else {
+                        None
+                    };
+                    (Parameters::Estimated { start: Some(theta), control }, hessian)
+                }
             }
             Parameters::Held { theta } => {
-                check_parameters(&problem, theta)?;
-                None
+                check_parameters(&problem, &theta)?;
+                (Parameters::Held { theta }, None)
             }
-            Parameters::Estimated { start: None, .. } => None,
+            estimated => (estimated, None),
         };
         Ok(Self {
             input: input.rows(&all),
@@ -233,7 +240,7 @@ impl Deletions {
         if problem.n - set.len() <= p {
             return false;
         }
-        let mut left = identity(p);
+        let mut left = dense::identity(p, 1.0);
         for &i in set {
             let row = &mut scratch.row[..=p];
             problem.tail_row(input, i as usize, input.root_weight(i as usize), row);
@@ -244,7 +251,7 @@ impl Deletions {
         }
         problem.blocks.factors.iter().enumerate().all(|(f, info)| {
             let mut left: Vec<Vec<f64>> =
-                info.terms.iter().map(|&(t, _)| identity(problem.widths[t])).collect();
+                info.terms.iter().map(|&(t, _)| dense::identity(problem.widths[t], 1.0)).collect();
             for &i in set {
                 let row = &mut scratch.row[..info.k];
                 problem.random_row(input, f, i as usize, input.root_weight(i as usize), row);
@@ -306,10 +313,6 @@ impl Deletions {
 /// Kernel coordinates of theta.
 fn scaled(problem: &Problem, theta: &[f64]) -> Vec<f64> {
     covariance::theta_to_scaled(&problem.widths, &problem.term_scale, theta)
-}
-
-fn identity(k: usize) -> Vec<f64> {
-    (0..k * k).map(|h| if h % k == h / k { 1.0 } else { 0.0 }).collect()
 }
 
 /// a -= scale * row row' (lower triangle).
@@ -447,6 +450,7 @@ fn held(objective: &Objective, theta: &[f64]) -> Result<(Refit, Factorization), 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::numbers::Numbers;
     use crate::problem::TermInput;
 
     struct Data {
@@ -459,11 +463,8 @@ mod tests {
     /// 24 groups of 5 rows in 6 regions, crossed with 4 items; columns of x: 1, a covariate, an arm of three groups.
     fn data() -> Data {
         let n = 120;
-        let mut state = 11u64;
-        let mut uniform = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / (1u64 << 53) as f64 - 0.5
-        };
+        let mut numbers = Numbers(11);
+        let mut uniform = || 0.5 * numbers.next();
         let effects: Vec<f64> = (0..60).map(|_| 3.0 * uniform()).collect();
         let group: Vec<i32> = (0..n).map(|i| (i / 5) as i32).collect();
         let region: Vec<i32> = (0..n).map(|i| (i / 20) as i32).collect();
@@ -584,6 +585,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Zero is stationary: a search from there would find it optimal without any set.
+    #[test]
+    fn a_singular_start_hides_no_variance() {
+        let mut data = data();
+        // variances between groups: 0.8; within: 2.1, and 170 in the first group, which hides the others'
+        for (i, y) in data.y.iter_mut().enumerate() {
+            let within = [-2.0, 1.0, 0.5, 1.5, -1.0][i % 5];
+            let between = if i / 5 % 2 == 0 { -0.9 } else { 0.9 };
+            *y = between + if i < 5 { 9.0 * within } else { within };
+        }
+        let mut input = input(&data, &[], false);
+        input.x.truncate(1);
+        input.terms[0].columns.truncate(1);
+        let control = Control::default();
+        let full = optimize(&Problem::new(&input).unwrap(), true, None, &control).unwrap();
+        assert_eq!(full.point.theta, [0.0]);
+        let parameters = Parameters::Estimated { start: Some(vec![0.0]), control };
+        let deletions = Deletions::new(&input, &data.codes[0].0, 24, true, parameters).unwrap();
+        let found = deletions.refit(0, 1).remove(0).unwrap().refit;
+        let wanted = optimize(&anew(&input, |i| i < 5), true, None, &control).unwrap();
+        assert!(wanted.point.theta[0] > 0.1, "{:?}", wanted.point.theta);
+        close(found.criterion, wanted.point.criterion, 1e-9);
+        close(found.theta[0], wanted.point.theta[0], 1e-6);
     }
 
     /// One group holds nearly all that varies: what is left by subtraction would have lost its digits.

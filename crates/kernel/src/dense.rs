@@ -36,6 +36,11 @@ pub fn dot_long(a: &[f64], b: &[f64]) -> f64 {
     tail + ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]))
 }
 
+/// `size` times the identity (k x k).
+pub fn identity(k: usize, size: f64) -> Vec<f64> {
+    (0..k * k).map(|h| if h % k == h / k { size } else { 0.0 }).collect()
+}
+
 #[inline(always)]
 pub fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) {
     for (yi, xi) in y.iter_mut().zip(x) {

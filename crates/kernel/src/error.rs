@@ -37,11 +37,13 @@ pub enum KernelError {
     NotPositiveDefinite { index: usize },
     /// An eigenvalue or singular value decomposition did not converge.
     Decomposition,
+    /// An option has a value that it cannot have.
+    OutOfRange { what: &'static str, value: f64, low: f64, high: f64 },
     /// A parameter that the problem does not have.
     UnknownParameter { index: usize },
     /// A profile came to a criterion below that of the fit it starts from.
     BelowFit { gain: f64 },
-    /// A profile could not be followed to this zeta.
+    /// A profile could not be followed beyond this zeta.
     NotReached { zeta: f64 },
     /// What happened on the profile of one of the parameters.
     Profile { parameter: usize, reason: Box<KernelError> },
@@ -97,11 +99,14 @@ impl fmt::Display for KernelError {
                 write!(f, "the factorization met a pivot that is not positive at {index}")
             }
             Self::Decomposition => write!(f, "an eigenvalue decomposition did not converge"),
+            Self::OutOfRange { what, value, low, high } => {
+                write!(f, "{what} is {value}, which is outside {low} to {high}")
+            }
             Self::UnknownParameter { index } => write!(f, "parameter {index} of the profile does not exist"),
             Self::BelowFit { gain } => {
                 write!(f, "finds a criterion lower by {gain:.3e} than the fit's")
             }
-            Self::NotReached { zeta } => write!(f, "does not reach zeta = {zeta:.3}"),
+            Self::NotReached { zeta } => write!(f, "cannot be followed beyond zeta = {zeta:.3}"),
             Self::Profile { reason, .. } => reason.fmt(f),
             Self::Interrupted => write!(f, "interrupted"),
         }

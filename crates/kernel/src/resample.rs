@@ -193,10 +193,7 @@ pub fn refit_many(
     start: &[f64],
     control: &Control,
 ) -> Vec<Result<Refit, KernelError>> {
-    let regular = covariance::unpack(&problem.widths, start)
-        .iter()
-        .zip(&problem.widths)
-        .all(|(t, &k)| (0..k).all(|i| t[i + i * k] != 0.0));
+    let regular = covariance::is_regular(&problem.widths, start).unwrap_or(false);
     responses
         .par_chunks(problem.n)
         .map_init(

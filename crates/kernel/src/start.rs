@@ -91,15 +91,11 @@ fn set_factor(
         let levels: Vec<(Vec<f64>, Vec<f64>)> = levels.collect();
         roots[term] = match scoring(k, &levels, s2) {
             Ok(root) => root,
-            Err(KernelError::NotPositiveDefinite { .. }) => identity(k, 0.5),
+            Err(KernelError::NotPositiveDefinite { .. }) => dense::identity(k, 0.5),
             Err(e) => return Err(e),
         };
     }
     Ok(())
-}
-
-fn identity(k: usize, size: f64) -> Vec<f64> {
-    (0..k * k).map(|i| if i % k == i / k { size } else { 0.0 }).collect()
 }
 
 /// Fisher scoring for Sigma with Var(h_l) = s2 (H_l + H_l Sigma H_l); returns a nonsingular root.
@@ -110,8 +106,8 @@ fn scoring(k: usize, levels: &[(Vec<f64>, Vec<f64>)], s2: f64) -> Result<Vec<f64
         (0..k).map(|i| (i, i)).collect()
     };
     let m = pairs.len();
-    let mut sigma = identity(k, 0.25);
-    let mut root = identity(k, 0.5);
+    let mut sigma = dense::identity(k, 0.25);
+    let mut root = dense::identity(k, 0.5);
     for _ in 0..ROUNDS {
         let mut a = vec![0.0; m * m];
         let mut rhs = vec![0.0; m];

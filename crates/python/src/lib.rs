@@ -32,6 +32,7 @@ create_exception!(
 fn kind_and_indices(error: &Error) -> (&'static str, Vec<usize>) {
     match *error {
         Error::UnknownParameter { index } => ("unknown_parameter", vec![index]),
+        Error::OutOfRange { .. } => ("out_of_range", vec![]),
         Error::BelowFit { .. } => ("below_fit", vec![]),
         Error::NotReached { .. } => ("not_reached", vec![]),
         Error::Profile { parameter, ref reason } => (kind_and_indices(reason).0, vec![parameter]),
@@ -82,13 +83,13 @@ fn watched<T: Send>(
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let (finished, bell) = (Mutex::new(false), Condvar::new());
-    let (result, failure) = thread::scope(|scope| {
-        let worker = scope.spawn(|| {
+    let (result, failure) = thread::scope(|scope| -> PyResult<_> {
+        let worker = thread::Builder::new().spawn_scoped(scope, || {
             let result = catch_unwind(AssertUnwindSafe(work));
             *finished.lock().unwrap_or_else(PoisonError::into_inner) = true;
             bell.notify_all();
             result
-        });
+        })?;
         let mut failure = None;
         loop {
             let done = py.detach(|| {
@@ -106,8 +107,8 @@ fn watched<T: Send>(
                 failure = Some(e);
             }
         }
-        (worker.join(), failure)
-    });
+        Ok((worker.join(), failure))
+    })?;
     match (failure, result) {
         (Some(e), _) => Err(e),
         (None, Ok(Ok(result))) => result.map_err(|e| to_python(&e)),
@@ -549,7 +550,7 @@ struct Deletions {
 #[pymethods]
 impl Deletions {
     /// `sets`: per row the number of its set, and how many there are. All parameters are estimated again, searched for from
-    /// `theta` (lme4's order; None: from moments); or `theta` is held. `control`: max_evaluations, gap_tolerance, starts.
+    /// `theta` (lme4's order; None or singular: from moments); or `theta` is held. `control`: max_evaluations, gap_tolerance, starts.
     /// The arrays as in `Arrays`.
     #[new]
     #[pyo3(signature = (sets, reml, theta, held, control, *arrays))]

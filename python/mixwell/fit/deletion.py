@@ -19,11 +19,6 @@ from mixwell.fit.record import Fit
 FloatArray = NDArray[np.float64]
 
 
-def is_regular(design: Design, fit: Fit) -> bool:
-    """Whether every covariance matrix of random effects has full rank: then theta is a good start."""
-    return all(c.rank == len(t.names) for c, t in zip(fit.certificate.terms, design.terms, strict=True))
-
-
 def deletions(
     design: Design,
     fit: Fit,
@@ -46,12 +41,11 @@ def deletions(
     """
     bare = replace(design, variables={}, rows=None, recipe=None)
     limits = control if control is not None else Control()
-    theta = fit.theta if hold or is_regular(design, fit) else None
     deleter = kernel.Deleter(
         bare,
         sets,
         n_sets,
-        theta,
+        fit.theta,
         reml=fit.reml,
         held=hold,
         max_evaluations=limits.max_evaluations,

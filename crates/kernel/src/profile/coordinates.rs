@@ -107,10 +107,6 @@ pub struct Coordinates {
     origin: f64,
 }
 
-fn identity(k: usize) -> Vec<f64> {
-    (0..k * k).map(|h| if h % k == h / k { 1.0 } else { 0.0 }).collect()
-}
-
 /// B (k x k): unit vectors along the given rows, then an orthonormal basis of what is orthogonal to them.
 fn turning(k: usize, rows: &[Vec<f64>]) -> Vec<f64> {
     let mut basis: Vec<Vec<f64>> = vec![];
@@ -152,7 +148,7 @@ impl Coordinates {
         let widths = problem.widths.clone();
         let list = coordinates(&widths);
         let m = list.len();
-        let mut scales: Vec<Vec<f64>> = widths.iter().map(|&k| identity(k)).collect();
+        let mut scales: Vec<Vec<f64>> = widths.iter().map(|&k| dense::identity(k, 1.0)).collect();
         let mut start = estimate.theta.clone();
         start.push(estimate.log_sigma);
         let first_of = |term: usize| widths[..term].iter().map(|&k| triangle(k)).sum::<usize>();
@@ -234,7 +230,7 @@ impl Coordinates {
         let mut roots = covariance::unpack(&self.widths, start);
         roots[term] = covariance::to_scaled(k, &roots[term], &b);
         start[..self.list.len()].copy_from_slice(&covariance::pack(&self.widths, &roots));
-        let mut s = identity(k);
+        let mut s = dense::identity(k, 1.0);
         dense::solve_general_small(k, &mut b, &mut s, k)?;
         scales[term] = s;
         Ok(dense::dot(&rows[0], &rows[0]).sqrt())
@@ -285,7 +281,7 @@ impl Coordinates {
     /// Jacobian of [`Self::natural`], column-major; None where it is the identity.
     pub fn jacobian(&self, x: &[f64], natural: &[f64]) -> Option<Vec<f64>> {
         let size = x.len();
-        let mut out = identity(size);
+        let mut out = dense::identity(size, 1.0);
         match self.kind {
             Kind::Sd { at } => {
                 out[at + at * size] = (-x[size - 1]).exp();

@@ -15,7 +15,6 @@ use rayon::prelude::*;
 
 use crate::certificate::{Curvature, worth_threads};
 use crate::covariance;
-use crate::dense;
 use crate::error::KernelError;
 use crate::gradient::{fixed_covariance, product_derivative};
 use crate::newton::{Objective, Point, trust_region_step};
@@ -27,10 +26,11 @@ use walk::{BELOW_FIT, Mark, Walk};
 
 pub use coordinates::Parameter;
 
-/// Least singular value of T of a regular estimate.
-const REGULAR: f64 = 1e-3;
 /// Steps of differences, in units of the coordinates.
 const DIFFERENCE: f64 = 1e-4;
+/// Stops and spacings that a walk can take (zeta units): 38 is the end of the normal distribution in double precision.
+const STOPS: (f64, f64) = (0.0, 100.0);
+const SPACINGS: (f64, f64) = (1e-3, 100.0);
 /// A stop is sought directly from this close (zeta units).
 const LAST_LEG: f64 = 0.75;
 
@@ -77,6 +77,11 @@ pub fn profile(
 ) -> Result<Vec<Curve>, KernelError> {
     if let Some(index) = parameters.iter().position(|p| !p.exists(problem)) {
         return Err(KernelError::UnknownParameter { index });
+    }
+    stops.iter().try_for_each(|&stop| check_range("stop of a profile", stop, STOPS))?;
+    spacing.map_or(Ok(()), |spacing| check_range("spacing of a profile", spacing, SPACINGS))?;
+    if parameters.is_empty() {
+        return Ok(vec![]);
     }
     let objective = Objective::new(problem, false);
     let point = objective.point(theta)?;
@@ -129,6 +134,14 @@ pub fn profile(
         .collect()
 }
 
+fn check_range(what: &'static str, value: f64, (low, high): (f64, f64)) -> Result<(), KernelError> {
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(KernelError::OutOfRange { what, value, low, high })
+    }
+}
+
 fn in_threads<T: Sync, R: Send>(threads: bool, items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     if threads { items.par_iter().map(work).collect() } else { items.iter().map(work).collect() }
 }
@@ -136,12 +149,8 @@ fn in_threads<T: Sync, R: Send>(threads: bool, items: &[T], work: impl Fn(&T) ->
 /// Exact Hessian of the profiled criterion less that of the model (m x m, kernel coordinates); None at a singular T, where
 /// it does not tell about all directions.
 fn missing_curvature(objective: &Objective, point: &Point) -> Result<Option<Vec<f64>>, KernelError> {
-    let widths = &objective.problem.widths;
-    for (root, &k) in covariance::unpack(widths, &point.theta).iter().zip(widths) {
-        let (_, s, _) = dense::singular_values(k, k, root)?;
-        if s.last().is_some_and(|&v| v < REGULAR) {
-            return Ok(None);
-        }
+    if !covariance::is_regular(&objective.problem.widths, &point.theta)? {
+        return Ok(None);
     }
     let exact = Curvature::new(objective, point)?.hessian;
     Ok(Some(exact.iter().zip(&point.hessian).map(|(a, b)| a - b).collect()))
@@ -254,7 +263,11 @@ fn side(
         if let Some(spacing) = spacing {
             while last.psi != bound && last.zeta.abs() < stop - LAST_LEG && last.rate > 0.0 {
                 let ahead = last.psi + sign * spacing / last.rate;
-                last = walk.settle(if sign > 0.0 { ahead.min(bound) } else { ahead.max(bound) })?;
+                let next = if sign > 0.0 { ahead.min(bound) } else { ahead.max(bound) };
+                if next == last.psi {
+                    break;
+                }
+                last = walk.settle(next)?;
                 marks.push(last);
             }
         }

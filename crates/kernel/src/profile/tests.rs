@@ -289,3 +289,17 @@ fn a_start_off_the_optimum_and_unknown_parameters_are_refused() {
         assert_eq!(at(parameter).err(), Some(KernelError::UnknownParameter { index: 0 }));
     }
 }
+
+#[test]
+fn stops_and_spacings_that_no_walk_can_take_are_refused() {
+    let problem = simulated(100, &[10], &[(0, 1)], 1, 6);
+    let theta = estimate_of(&problem);
+    let run = |parameters: &[Parameter], stop: f64, spacing: f64| {
+        profile(&problem, &theta, parameters, &[stop], Some(spacing), &Watch::default())
+    };
+    for (stop, spacing) in [(f64::NAN, 0.5), (f64::INFINITY, 0.5), (-1.0, 0.5), (Z95, 0.0), (Z95, f64::NAN)] {
+        let found = run(&[Parameter::Sigma], stop, spacing);
+        assert!(matches!(found, Err(KernelError::OutOfRange { .. })), "{stop} {spacing} {found:?}");
+    }
+    assert!(run(&[], Z95, 0.5).unwrap().is_empty());
+}

@@ -249,10 +249,11 @@ impl<'a> Walk<'a> {
     fn go(&mut self, goal: Goal, may_leave_zero: bool) -> Result<Mark, KernelError> {
         let held = self.coordinates.held;
         let mut bracket = Bracket::new(self, goal)?;
-        let mut joint = 0;
+        let (mut joint, mut beyond) = (0, 0.0);
         for _ in 0..MOST_STEPS {
             let model = self.model()?;
             let reading = self.read(&model)?;
+            beyond = reading.zeta;
             let psi = self.here.x[held];
             let settled = model.decrement <= SETTLED.max(noise(self.objective.problem, self.minimum))
                 || self.is_vanishing()
@@ -280,10 +281,12 @@ impl<'a> Walk<'a> {
                 self.inner_step(&model)?;
             } else {
                 joint += 1;
-                self.joint_step(&model, next)?;
+                if !self.joint_step(&model, next)? {
+                    break;
+                }
             }
         }
-        Err(KernelError::NotReached { zeta: bracket.last })
+        Err(KernelError::NotReached { zeta: beyond })
     }
 
     /// One trust-region step of phi.
@@ -316,8 +319,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// psi to `next`, phi along the ridge; shorter where that leads astray.
-    fn joint_step(&mut self, model: &Model, next: f64) -> Result<(), KernelError> {
+    /// psi to `next`, phi along the ridge; shorter where that leads astray, false where every step does.
+    fn joint_step(&mut self, model: &Model, next: f64) -> Result<bool, KernelError> {
         let held = self.coordinates.held;
         let size = self.free.len();
         let psi = self.here.x[held];
@@ -335,11 +338,11 @@ impl<'a> Walk<'a> {
                 + 0.5 * move_by * move_by * model.hessian[held + held * size];
             let limit = self.here.at.value + 10.0 * (1.0 + expected.abs());
             if self.try_move(x, model, |value| value <= limit)?.is_some() {
-                return Ok(());
+                return Ok(true);
             }
             target = psi + 0.5 * move_by;
         }
-        Err(KernelError::NotReached { zeta: 0.0 })
+        Ok(false)
     }
 
     /// The criterion is even in each column of T, so that zero is always stationary. Where a column is near zero and the
@@ -403,7 +406,6 @@ struct Bracket {
     estimate: f64,
     previous: Option<Mark>,
     tries: usize,
-    last: f64,
 }
 
 impl Bracket {
@@ -417,12 +419,11 @@ impl Bracket {
                 (walk.coordinates.bounds[usize::from(zeta > 0.0)], start)
             }
         };
-        Ok(Self { inner: psi, outer: None, bound, estimate, previous, tries: TRIES, last: 0.0 })
+        Ok(Self { inner: psi, outer: None, bound, estimate, previous, tries: TRIES })
     }
 
     /// The next psi to look at.
     fn next(&mut self, zeta: f64, reading: &Reading, psi: f64) -> f64 {
-        self.last = zeta;
         if psi == self.estimate {
             // the estimate itself: its slope is the ridge's
             let rate = self.previous.map_or(1.0, |m| m.rate);
