@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mixwell._kernel import KernelError, Problem, Refitter
+from mixwell._kernel import Deletions, KernelError, Problem, Refitter
 
 SPECIAL = [np.nan, np.inf, -np.inf, 1e140, -1e140, 5e-324, 0.0, -0.0]
 DTYPES = ["f4", "i8", "O", "c16", ">f8", "U5", "M8[ns]", "bool"]
@@ -110,6 +110,102 @@ class Misuse:
             lambda: a[None, :],
         )
 
+    def parameters(self, terms: list[Any], p: int) -> Any:
+        places: list[Any] = [("sigma", [])]
+        places += [("coefficient", [i]) for i in range(p)]
+        for number, (_, columns) in enumerate(terms):
+            k = len(columns)
+            places += [("sd", [number, i]) for i in range(k)]
+            places += [("correlation", [number, i, j]) for i in range(k) for j in range(i + 1, k)]
+        some = self.random.sample(places, min(len(places), 3))
+        return self.spoil(
+            some,
+            lambda: [],
+            lambda: [*some, *some],
+            lambda: [("sd", [0])],
+            lambda: [("sd", [len(terms), 0])],
+            lambda: [("correlation", [0, 0, 0])],
+            lambda: [("correlation", [0, 2**63, 1])],
+            lambda: [("coefficient", [p])],
+            lambda: [("coefficient", [-1])],
+            lambda: [("sigma", [0])],
+            lambda: [("tau", [])],
+            lambda: ["sigma"],
+            lambda: None,
+        )
+
+    def report(self) -> Any:
+        return self.spoil(
+            lambda done: None, lambda: None, lambda: 1, lambda: lambda: None, lambda: lambda done: 1 / 0
+        )
+
+    def profile(self, problem: Problem, terms: list[Any]) -> None:
+        fit = self.call("optimize", problem.optimize, False, None, 60, 1e-9, 1)
+        if fit is None:
+            return
+        curves = self.call(
+            "profile",
+            problem.profile,
+            self.spoil(fit["theta"], lambda: self.theta(problem.n_theta)),
+            self.parameters(terms, len(problem.kept)),
+            self.spoil(
+                self.random.choice([[1.0], [1.96, 2.58]]),
+                lambda: [],
+                lambda: [2.0, 1.0],
+                lambda: [0.0],
+                lambda: [self.random.choice([np.nan, np.inf, -1.0, 1e300, 99.0])],
+                lambda: "a",
+                lambda: None,
+            ),
+            self.spoil(
+                self.random.choice([None, 0.5]),
+                lambda: self.random.choice([0.0, -1.0, np.nan, np.inf, 1e-300, 1e300]),
+                lambda: 0.05,
+                lambda: "a",
+            ),
+            self.report(),
+        )
+        for curve in curves or []:
+            assert np.isfinite(curve["values"]).all(), curve
+            assert np.isfinite(curve["zeta"]).all(), curve
+            assert not np.isnan(curve["slope"]).any(), curve
+            assert (np.diff(curve["values"]) >= 0).all(), curve
+
+    def deletions(self, n: int, m: int, arguments: tuple[Any, ...]) -> None:
+        n_sets = self.random.choice([1, 2, max(n, 1)])
+        sets = (self.codes(self.length(n), n_sets), self.spoil(n_sets, lambda: 0, lambda: 2**40, lambda: -1))
+        held = self.random.choice([True, False])
+        control = self.spoil(
+            (60, 1e-9, 1),
+            lambda: (0, 1e-9, 1),
+            lambda: (60, np.nan, 1),
+            lambda: (60, -1.0, 0),
+            lambda: (60, 1e-9, 3),
+            lambda: (60, 1e-9),
+            lambda: None,
+        )
+        theta = self.random.choice([self.theta(m), np.zeros(m), None])
+        deleted = self.call("Deletions", Deletions, sets, True, theta, held, control, *arguments)
+        if deleted is None:
+            return
+        first, last = self.spoil(
+            (0, n_sets),
+            lambda: (0, 0),
+            lambda: (n_sets, 0),
+            lambda: (0, 2**63),
+            lambda: (2**64 - 1, 2**64 - 1),
+            lambda: (-1, 1),
+            lambda: (0.5, 1),
+        )
+        found = self.call("delete", deleted.refit, first, last)
+        if found is not None:
+            failed = {i for i, *_ in found["failures"]}
+            fitted = [i for i in range(len(found["criterion"])) if i not in failed]
+            for name in ("criterion", "theta", "sigma"):
+                assert np.isfinite(found[name][fitted]).all(), (name, sets, arguments)
+            for name in ("beta", "vcov_unscaled"):
+                assert np.isfinite(found[name][found["same_rank"]]).all(), (name, sets, arguments)
+
     def call(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             out = function(*arguments)
@@ -178,6 +274,8 @@ class Misuse:
                     [[self.floats(rows) for _ in term[1]] for term in terms],
                     reml,
                 )
+            self.profile(problem, terms)
+            self.deletions(n, m, arguments)
         if refitter is not None and problem is not None:
             self.call(
                 "refit",
