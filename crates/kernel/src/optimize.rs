@@ -23,6 +23,10 @@ const MOST_RESTARTS: usize = 6;
 /// Starts by default where several optima are likely, and what counts as few random effects.
 const RIVAL_STARTS: usize = 7;
 const FEW_EFFECTS: usize = 150;
+/// What is left to gain where the criterion's rounding may hide it, and that rounding where group effects are 1e5 times
+/// the error (relative).
+const ROUNDING_GAP: f64 = 1e-6;
+const ROUNDING: f64 = 1e-7;
 /// Attempts to leave a saddle or a wrong boundary before restarting.
 const ESCAPES: usize = 8;
 
@@ -218,7 +222,8 @@ pub fn snap(
     if theta == point.theta { Ok(point) } else { objective.point(&theta) }
 }
 
-/// One Newton step with the exact Hessian on the active face; kept when the criterion does not rise.
+/// One Newton step with the exact Hessian on the active face; kept when the criterion does not rise or, where so little is
+/// left to gain that the rounding of the criterion decides, when the gradient falls.
 fn polish(
     objective: &Objective,
     point: &Point,
@@ -241,7 +246,18 @@ fn polish(
         return Ok(None);
     }
     let next = objective.point(&theta)?;
-    let accepted = next.criterion <= point.criterion + noise(objective.problem, point.criterion);
+    let rise = next.criterion - point.criterion;
+    let mut accepted = rise <= noise(objective.problem, point.criterion);
+    if !accepted && decrement <= ROUNDING_GAP && rise <= ROUNDING * point.criterion.abs() {
+        let (_, _, left) = trust_region_step(
+            &next.first.gradient,
+            &curvature.hessian,
+            &unit,
+            &curvature.active,
+            f64::MAX.sqrt(),
+        )?;
+        accepted = left <= 0.01 * decrement;
+    }
     trace.push(TraceEntry {
         theta,
         criterion: next.criterion,

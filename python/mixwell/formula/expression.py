@@ -239,7 +239,8 @@ def written(node: Node) -> str:
     """An expression as text, blanks as here whatever was typed: the name of the column a call makes.
 
     >>> from mixwell.formula.tokens import tokenize
-    >>> written(parse_expression(tokenize("lag(x,g , steps=2)"), ""))
+    >>> text = "lag(x,g , steps=2)"
+    >>> written(parse_expression(tokenize(text), text))
     'lag(x, g, steps=2)'
     """
     match node:
