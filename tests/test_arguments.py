@@ -34,7 +34,7 @@ ASKED: dict[str, tuple[Callable[[], object], str]] = {
     "emmeans type": (lambda: FIT.emmeans("Days", type="x"), "no type='x'; there are 'link', 'response'"),
     "new levels": (lambda: FIT.predict(DATA, new_levels="x"), "new_levels='x'; there are 'error', 'zero'"),
     "robust": (lambda: FIT.tidy(robust="x"), "no robust='x'; there are 'CR0', 'CR1', 'CR2'"),
-    "influence by": (lambda: FIT.influence("x"), "nothing of that name; there are 'row', 'Subject'"),
+    "influence by": (lambda: FIT.influence("x"), "by is one of 'row', 'Subject'."),
     "profile level": (lambda: FIT.profile(parameters="sigma").conf_int("x"), "between 0 and 1, like 0.95"),
     "report lang": (lambda: FIT.report(lang="x"), "no lang='x'; there are 'en', 'zh'"),
     "table fmt": (

@@ -382,7 +382,7 @@ def theta_derivative(design: Design, fit: Fit, f: Callable[[FloatArray], FloatAr
     """Derivative of f(theta), length m, over the active coordinates of the fit's curvature: (m, active).
 
     These are the entries of T* in T*T*' = R Sigma R', where R is the triangular factor of a term's weighted
-    columns with mean squares 1 (DESIGN 3.1): there a step of one size suits all.
+    columns with mean squares 1: there a step of one size suits all.
     """
     root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
     scales, starred = [], []

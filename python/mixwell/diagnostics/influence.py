@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixwell import kernel
 from mixwell.data.columns import Factor, labels
-from mixwell.data.frame import near
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.diagnostics.marginal import fixed_columns, independent_blocks, precision_times
@@ -249,7 +248,7 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
         return by, column.levels, column.codes.astype(np.intp)
     known = ["row", *(factor.name for factor in design.factors)]
     known += [name for name, other in design.variables.items() if isinstance(other, Factor)]
-    raise DataError(f"influence(by={by!r}): there is nothing of that name{near(by, known)}")
+    raise DataError(f"influence(by={by!r}): by is one of {', '.join(map(repr, known))}.")
 
 
 def refit_cost(design: Design, m: int) -> float:

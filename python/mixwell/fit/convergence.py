@@ -1,4 +1,4 @@
-"""The certificate of a fit in words (DESIGN 3.6)."""
+"""The certificate of a fit in words."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class TermCertificate:
-    """Optimality of one term's covariance matrix (DESIGN 3.6).
+    """Optimality of one term's covariance matrix on the cone of such matrices.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Fit:
     sigma
         Residual standard deviation.
     pwrss
-        Penalized weighted residual sum of squares, r^2 of DESIGN 3.3.
+        Penalized weighted residual sum of squares at the optimum.
     kept
         Indices of the columns of X that are estimable (rank of them), ascending.
     beta

@@ -1,4 +1,4 @@
-"""Expected information of covariance parameters (DESIGN 3.8), without any n x n matrix."""
+"""Expected information of covariance parameters, without any n x n matrix."""
 
 from __future__ import annotations
 
