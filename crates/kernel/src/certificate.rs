@@ -1,4 +1,4 @@
-//! What can be proved about a stationary point on the cone of covariance matrices (DESIGN 3.6).
+//! What can be proved about a stationary point on the cone of covariance matrices.
 
 use rayon::prelude::*;
 

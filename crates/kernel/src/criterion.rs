@@ -21,7 +21,7 @@ pub fn pwrss(problem: &Problem, factor: &Factorization) -> f64 {
     factor.pwrss * problem.y_scale * problem.y_scale
 }
 
-/// -2 log-likelihood (ML) or REML criterion, constants included, original units (DESIGN 3.3 and 3.1).
+/// -2 log-likelihood (ML) or REML criterion, constants included, original units.
 pub fn criterion(problem: &Problem, factor: &Factorization, reml: bool) -> f64 {
     let n = problem.n_effective(reml);
     // the unit of y apart, so that its square cannot overflow

@@ -1,4 +1,4 @@
-//! The blocked Cholesky factorization at one value of theta (DESIGN 3.3), by successive elimination.
+//! The blocked Cholesky factorization at one value of theta, by successive elimination.
 //!
 //! With V_e = I + sum over the first e eliminated factors of Z Sigma Z', every step turns W'V_{e-1}^-1 W into W'V_e^-1 W for
 //! the columns W still to come. The leading factor uses the orthogonal form of `problem.rs`; later ones use

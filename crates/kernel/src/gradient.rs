@@ -1,4 +1,4 @@
-//! Exact gradient and average information from one factorization (DESIGN 3.4 and 3.5).
+//! Exact gradient and average information from one factorization.
 
 use crate::covariance::{Coordinate, coordinates};
 use crate::dense;

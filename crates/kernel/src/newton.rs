@@ -1,4 +1,4 @@
-//! Trust-region Newton on the entries of T (DESIGN 3.5), with a trace of every evaluation.
+//! Trust-region Newton on the entries of T, with a trace of every evaluation.
 
 use crate::covariance::{self, Coordinate, coordinates};
 use crate::criterion::criterion;
@@ -9,7 +9,7 @@ use crate::gradient::{FirstOrder, average_information, root_directions};
 use crate::modes::Modes;
 use crate::problem::Problem;
 
-/// Diagonals of T of core factors are kept at least this far from zero where derivatives are read (DESIGN 3.6).
+/// Diagonals of T of core factors are kept at least this far from zero where derivatives are read.
 pub const FLOOR: f64 = 3e-5;
 
 /// Core dimension from which evaluations are saved rather than repeated for a few digits more.

@@ -1,4 +1,4 @@
-//! Making the problem well-scaled, exactly (DESIGN 3.1): triangular factors of the weighted columns by a
+//! Making the problem well-scaled, exactly: triangular factors of the weighted columns by a
 //! QR that streams over chunks of rows, and the rank decision for the fixed part.
 
 use crate::dense;
