@@ -1,10 +1,10 @@
-# demo, test, calibration, lint, bench, docs, reference: each works from a fresh clone.
+# demo, test, test-oldest, calibration, lint, bench, docs, reference: each works from a fresh clone.
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test calibration lint format bench docs reference clean
+.PHONY: demo test test-oldest calibration lint format bench docs reference clean
 
 $(PY):
 	python3 -m venv $(VENV)
@@ -20,6 +20,15 @@ demo: $(STAMP)
 test: $(STAMP)
 	cargo test --release --workspace
 	$(PY) -m pytest
+
+# The same tests with the oldest versions that pyproject.toml declares, in an environment of their own.
+OLDEST := .venv-oldest
+test-oldest:
+	python3 -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip "uv>=0.5" "maturin>=1.7,<2"
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --requirements pyproject.toml --extra test
+	$(OLDEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(OLDEST)/bin/python -m pytest
 
 # Simulation studies: coverage of intervals, size of tests, power against closed forms. Ten minutes.
 calibration: $(STAMP)
@@ -50,4 +59,4 @@ reference:
 	cd tests/reference/scripts && for s in 0[0-8]*.R 1*.R 09_checksums.R; do Rscript $$s || exit 1; done
 
 clean:
-	rm -rf $(VENV) target
+	rm -rf $(VENV) $(OLDEST) target

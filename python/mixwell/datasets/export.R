@@ -1,6 +1,7 @@
 # Writes the data sets that ship with the package to files/, from the installed R packages:
 #   cd python/mixwell/datasets && Rscript export.R
-# Per data set: <name>.csv.gz, the rows, and <name>.json, the column kinds, level orders and checksum of the rows.
+# Per data set: <name>.csv.gz, the rows, and <name>.json, where they come from, their licence, the column kinds, level
+# orders and checksum of the rows. LICENCES.md says the same for people, GPL-2 is the licence's text.
 suppressMessages({library(lme4); library(nlme); library(mlmRev); library(jsonlite)})
 
 exports <- list(
@@ -35,6 +36,12 @@ describe <- function(name, z) {
 
 sha256 <- function(file) sub(" .*", "", system2("sha256sum", file, stdout = TRUE))
 
+licence <- function(package) packageDescription(package)$License
+told <- c("# Data sets of R packages", "",
+  "The rows are those of these packages, unchanged; each keeps the licence of its package, whose text is in the file GPL-2.",
+  "The studies they come from are cited in the docstrings of `mixwell.datasets`.", "",
+  "| file | R package | version | object | licence |", "|---|---|---|---|---|")
+
 for (name in names(exports)) {
   package <- exports[[name]][1]
   object <- exports[[name]][2]
@@ -45,8 +52,13 @@ for (name in names(exports)) {
   write.csv(frame, out, row.names = FALSE, quote = which(sapply(frame, is.factor)))
   close(out)
   spec <- list(
-    package = package, version = as.character(packageVersion(package)), object = object, rows = nrow(frame),
+    package = package, version = as.character(packageVersion(package)), object = object,
+    licence = licence(package), rows = nrow(frame),
     sha256 = sha256(file), columns = unname(Map(describe, names(frame), frame)))
   writeLines(toJSON(spec, auto_unbox = TRUE, pretty = 1), file.path("files", paste0(name, ".json")))
+  told <- c(told, sprintf("| %s.csv.gz | %s | %s | %s | %s |", name, package, spec$version, object, spec$licence))
   cat(name, nrow(frame), "rows", file.info(file)$size, "bytes\n")
 }
+
+writeLines(told, file.path("files", "LICENCES.md"))
+file.copy(file.path(R.home("share"), "licenses", "GPL-2"), "files", overwrite = TRUE)

@@ -40,6 +40,8 @@ class Specification:
     ----------
     package, version, object
         The R package, its version, and the name of the data set in it.
+    licence
+        The licence of that package.
     rows
         Number of rows.
     sha256
@@ -51,6 +53,7 @@ class Specification:
     package: str
     version: str
     object: str
+    licence: str
     rows: int
     sha256: str
     columns: tuple[Column, ...]
