@@ -76,7 +76,9 @@ def lmer(
         A known part of the mean: a column name or an array.
     contrasts
         Coding of categorical predictors, ``{"Type": "sum"}``: ``"treatment"``, ``"sum"``, ``"helmert"``,
-        ``"poly"``, ``"SAS"``, ``("treatment", base)`` or a matrix (levels x columns).
+        ``"poly"``, ``"SAS"``, ``("treatment", base)`` or a matrix (levels x columns). Rows of a labelled data
+        frame are matched to the levels. The coding holds in both parts: ``(Type | g)`` has the columns that
+        ``Type`` has in the fixed part.
     na_action
         ``"drop"`` leaves out rows with missing values (the summary counts them), ``"raise"`` refuses them.
     start

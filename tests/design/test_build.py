@@ -124,11 +124,57 @@ def test_intercepts_of_terms_share_one_array_when_x_has_none() -> None:
     np.testing.assert_array_equal(ones[0], np.ones(24))
 
 
-def test_equal_expressions_with_other_contrasts_do_not_share() -> None:
-    design = build_design("y ~ s + (s | h)", pups(), contrasts={"s": "sum"})
-    assert design.x_names[1] == "s[S.F]"
-    assert design.terms[0].names == ("(Intercept)", "s[M]")
-    np.testing.assert_array_equal(design.terms[0].columns[1], pups()["s"] == "M")
+@pytest.mark.parametrize(
+    ("bar", "names"),
+    [
+        ("(s | h)", [("(Intercept)", "s[S.F]")]),
+        ("(s || h)", [("(Intercept)",), ("s[S.F]",)]),
+        ("(x * s || h)", [("(Intercept)",), ("x",), ("s[S.F]",), ("x:s[S.F]",)]),
+        ("(0 + s | h)", [("s[F]", "s[M]")]),
+    ],
+)
+def test_contrasts_code_both_parts(bar: str, names: list[tuple[str, ...]]) -> None:
+    design = build_design(f"y ~ x * s + {bar}", pups(), contrasts={"s": "sum"})
+    assert [term.names for term in design.terms] == names
+    coded = np.where(pups()["s"] == "F", 1.0, -1.0)
+    for term in design.terms:
+        for name, column in zip(term.names, term.columns, strict=True):
+            if name in design.x_names:
+                np.testing.assert_array_equal(column, design.x[:, design.x_names.index(name)])
+            if name == "s[S.F]":
+                np.testing.assert_array_equal(column, coded)
+
+
+def test_contrasts_may_name_a_factor_that_stands_left_of_a_bar_only() -> None:
+    design = build_design("y ~ x + (s || h)", pups(), contrasts={"s": "sum"})
+    assert [term.names for term in design.terms] == [("(Intercept)",), ("s[S.F]",)]
+
+
+ROW_LABELS = pd.DataFrame({"b-a": [0.5, -0.5, 0], "c": [-1 / 3, -1 / 3, 2 / 3]}, index=["b", "a", "c"])
+
+
+@pytest.mark.parametrize("order", [["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"]])
+def test_rows_of_a_contrast_frame_are_the_levels_they_are_labelled_with(order: list[str]) -> None:
+    wanted = build_design(
+        "y ~ f + (1 | g)", pups(), contrasts={"f": ROW_LABELS.loc[["a", "b", "c"]].to_numpy()}
+    )
+    found = build_design("y ~ f + (1 | g)", pups(), contrasts={"f": ROW_LABELS.loc[order]})
+    assert found.x_names == ("(Intercept)", "f[b-a]", "f[c]")
+    np.testing.assert_array_equal(found.x, wanted.x)
+
+
+def test_levels_that_are_numbers_are_matched_as_numbers() -> None:
+    data = pups().assign(f=pups()["f"].map({"a": 1, "b": 2, "c": 3}))
+    frame = ROW_LABELS.set_axis([2.0, 1.0, 3.0])
+    found = build_design("y ~ factor(f) + (1 | g)", data, contrasts={"factor(f)": frame})
+    wanted = build_design("y ~ f + (1 | g)", pups(), contrasts={"f": ROW_LABELS})
+    np.testing.assert_array_equal(found.x, wanted.x)
+
+
+@pytest.mark.parametrize("index", [["a", "b", "d"], ["a", "b", "b"], [1, 2, 0]])
+def test_rows_labelled_with_what_are_no_levels_are_refused(index: list[object]) -> None:
+    with pytest.raises(FormulaError, match=r"labelled .* its levels are 'a', 'b', 'c'"):
+        build_design("y ~ f + (1 | g)", pups(), contrasts={"f": ROW_LABELS.set_axis(index)})
 
 
 def test_response_is_the_caller_s_memory() -> None:

@@ -83,8 +83,9 @@ def build_design(
         Added to the linear predictor: the name of a column, or n values. ``offset()`` in the formula adds
         to it.
     contrasts
-        Factor of the fixed part -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"SAS"``,
-        ``("treatment", base)`` or a matrix (levels x columns).
+        Factor -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"SAS"``, ``("treatment", base)`` or
+        a matrix (levels x columns; a data frame's row labels are the levels). They code the factor in the
+        fixed part and left of the bars.
     na_action
         ``"drop"`` rows with missing values or ``"raise"`` an error.
 
@@ -132,9 +133,11 @@ def build_design(
             f'contrasts is {contrasts!r}; give a dict of factors and their contrasts, {{"sex": "sum"}}.'
         )
     asked = {name: contrast_from_spec(name, spec) for name, spec in (contrasts or {}).items()}
-    fixed_codings = coding_of(parsed.fixed, values, asked, {})
-    check_contrast_names(asked, parsed.fixed, fixed_codings)
-    planned = plan_columns(parsed.fixed, fixed_codings)
+    codings: dict[Node, VariableCoding] = {}
+    for part in (parsed.fixed, *(bar.terms for bar in parsed.bars)):
+        codings.update(coding_of(part, values, asked, codings))
+    check_contrast_names(asked, codings.values())
+    planned = plan_columns(parsed.fixed, codings)
     x = np.empty((len(y), len(planned)), order="F")
     made: dict[ColumnPlan, FloatArray] = {}
     for index, column in enumerate(planned):
@@ -142,19 +145,11 @@ def build_design(
         made.setdefault(column.plan, x[:, index])
 
     factors: dict[str, tuple[GroupingFactor, GroupingRecipe]] = {}
-    shared = {
-        variable.expression: fixed_codings[variable.expression]
-        for variable in parsed.fixed.variables
-        if variable.name not in asked
-    }
-    codings = dict(shared)
     terms: list[tuple[str, str, tuple[PlannedColumn, ...]]] = []
     for bar in parsed.bars:
         if bar.factor not in factors:
             factors[bar.factor] = _group(bar, values)
-        bar_codings = coding_of(bar.terms, values, {}, codings)
-        codings.update(bar_codings)
-        terms.extend(_bar_terms(bar, bar_codings))
+        terms.extend(_bar_terms(bar, codings))
     order = _term_order([factors[factor][0].n_levels for _, factor, _ in terms])
     terms = [terms[index] for index in order]
     factor_names = list(dict.fromkeys(factor for _, factor, _ in terms))
@@ -188,7 +183,7 @@ def build_design(
         recipe=Recipe(
             formula=parsed,
             states=values.states,
-            codings={**codings, **fixed_codings},
+            codings=codings,
             x=tuple(column.plan for column in planned),
             terms=tuple(tuple(column.plan for column in term) for _, _, term in terms),
             factors=tuple(factors[name][1] for name in factor_names),

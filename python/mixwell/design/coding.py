@@ -7,7 +7,7 @@ intercept the first factor gets all its indicators. In interactions the first va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -293,27 +293,24 @@ def coding_of(
     known: dict[Node, VariableCoding],
 ) -> dict[Node, VariableCoding]:
     """Codings of all variables of a sum of terms; those in ``known`` are not learned again."""
-    codings: dict[Node, VariableCoding] = {}
-    for variable in terms.variables:
-        contrast = contrasts.get(variable.name)
-        if variable.expression in known and contrast is None:
-            codings[variable.expression] = known[variable.expression]
-        else:
-            codings[variable.expression] = learn_coding(variable, values, contrast)
-    return codings
+    return {
+        variable.expression: known.get(variable.expression)
+        or learn_coding(variable, values, contrasts.get(variable.name))
+        for variable in terms.variables
+    }
 
 
-def check_contrast_names(
-    contrasts: Mapping[str, object], terms: Terms, codings: Mapping[Node, VariableCoding]
-) -> None:
-    """Refuse contrasts for what is no factor of the fixed part.
+def check_contrast_names(contrasts: Mapping[str, object], codings: Iterable[VariableCoding]) -> None:
+    """Refuse contrasts for what is no factor of the fixed part, nor of the left side of a bar.
 
     Raises
     ------
     FormulaError
         Naming the nearest factor.
     """
-    factors = [coding.name for coding in codings.values() if coding.levels is not None]
+    factors = [coding.name for coding in codings if coding.levels is not None]
     for name in contrasts:
-        if name not in {variable.name for variable in terms.variables}:
-            raise FormulaError(f"contrasts: {name!r} is not a factor of the fixed part{near(name, factors)}")
+        if name not in factors:
+            raise FormulaError(
+                f"contrasts: {name!r} is no factor of the fixed part, nor left of a bar{near(name, factors)}"
+            )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.data.columns import labels
 from mixwell.data.frame import near
 from mixwell.errors import FormulaError
 
@@ -31,12 +32,15 @@ class Contrast:
         Rows of the matrix, for ``"matrix"``.
     names
         Names of its columns; empty for 1, 2, ...
+    levels
+        Which level each row of the matrix is of; empty where they are in the order of the factor's levels.
     """
 
     kind: str
     base: str | int | None = None
     matrix: tuple[tuple[float, ...], ...] = ()
     names: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,19 @@ def contrast_from_spec(factor: str, spec: object) -> Contrast:
         if kind != "treatment":
             raise FormulaError(f'contrasts of {factor!r}: only ("treatment", base) takes a base level.')
         return Contrast(kind, base=str(spec[1]))
-    names = tuple(map(str, spec.columns)) if isinstance(spec, pd.DataFrame) else ()
+    names: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    if isinstance(spec, pd.DataFrame):
+        names = tuple(map(str, spec.columns))
+        # 0, 1, 2 ... is how pandas labels rows that nobody labelled.
+        rows = () if spec.index.equals(pd.RangeIndex(len(spec))) else tuple(labels(spec.index))
     try:
         matrix = np.asarray(spec, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise FormulaError(_allowed(factor, spec)) from error
     if matrix.ndim != 2 or not np.isfinite(matrix).all():
         raise FormulaError(_allowed(factor, spec))
-    return Contrast("matrix", matrix=tuple(map(tuple, matrix.tolist())), names=names)
+    return Contrast("matrix", matrix=tuple(map(tuple, matrix.tolist())), names=names, levels=rows)
 
 
 def _allowed(factor: str, spec: object) -> str:
@@ -139,6 +148,14 @@ def contrast_columns(contrast: Contrast, factor: str, levels: tuple[str, ...]) -
             f"The contrast matrix of {factor!r} is {matrix.shape[0]} x {matrix.shape[1]}; "
             f"its {count} levels need {count} x {count - 1}."
         )
+    if contrast.levels:
+        if sorted(contrast.levels) != sorted(levels):
+            raise FormulaError(
+                f"The rows of the contrast matrix of {factor!r} are labelled "
+                f"{', '.join(map(repr, contrast.levels))}; its levels are {', '.join(map(repr, levels))}. "
+                "Label rows with the levels, in any order, or give the matrix without labels in their order."
+            )
+        matrix = matrix[[contrast.levels.index(level) for level in levels]]
     if np.linalg.matrix_rank(np.column_stack([np.ones(count), matrix])) < count:
         raise FormulaError(f"The contrast matrix of {factor!r} is singular, or singular with the intercept.")
     named = contrast.names or numbered

@@ -34,15 +34,14 @@ def contrast_arguments(design: Design) -> dict[str, str]:
     if recipe is None:
         return {}
     found = {}
-    for variable in recipe.formula.fixed.variables:
-        coding = recipe.codings[variable.expression]
-        if coding.levels is None or not isinstance(variable.expression, Name) or coding.contrast is None:
+    for coding in recipe.codings.values():
+        if coding.levels is None or not isinstance(coding.expression, Name) or coding.contrast is None:
             continue
         kind = contrast_kind(coding)
         if kind == "matrix":
-            found[variable.name] = repr(coding.contrast.matrix.tolist())
+            found[coding.name] = repr(coding.contrast.matrix.tolist())
         elif kind != "treatment":
-            found[variable.name] = repr(kind)
+            found[coding.name] = repr(kind)
         elif base_level(coding) != coding.levels[0]:
-            found[variable.name] = repr(("treatment", base_level(coding)))
+            found[coding.name] = repr(("treatment", base_level(coding)))
     return found
