@@ -4,6 +4,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.kernel import Coordinates, Theta
+
 class KernelError(Exception):
     """args: (kind, message, indices)."""
 
@@ -11,7 +13,7 @@ class KernelError(Exception):
 
 class SolutionDict(TypedDict):
     criterion: float
-    theta: NDArray[np.float64]
+    theta: Theta
     sigma: float
     pwrss: float
     beta: NDArray[np.float64]
@@ -21,7 +23,7 @@ class SolutionDict(TypedDict):
     mode_cov: list[NDArray[np.float64]]
 
 class TraceDict(TypedDict):
-    theta: NDArray[np.float64]
+    theta: Coordinates
     criterion: NDArray[np.float64]
     gradient_norm: NDArray[np.float64]
     decrement: NDArray[np.float64]
@@ -70,7 +72,7 @@ class CurveDict(TypedDict):
 
 class RefitsDict(TypedDict):
     criterion: NDArray[np.float64]
-    theta: NDArray[np.float64]
+    theta: Theta
     sigma: NDArray[np.float64]
     beta: NDArray[np.float64]
     converged: NDArray[np.bool_]
@@ -129,6 +131,8 @@ class Problem:
     def work(self) -> float: ...
     @property
     def kept(self) -> list[int]: ...
+    def coordinates_of(self, theta: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def theta_of(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def components(self, theta: NDArray[np.float64], reml: bool) -> ComponentsDict: ...
     def predictor_variances(
         self,

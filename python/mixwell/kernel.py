@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
+# The covariance parameters, last axis n_theta, in two sets of numbers that must not be taken for each other.
+# Theta: entries of T over the user's columns, in lme4's order. Coordinates: entries of T over the kernel's
+# orthonormalized columns, in which searches, traces and the curvature are. The two functions below convert.
+Theta = NewType("Theta", NDArray[np.float64])
+Coordinates = NewType("Coordinates", NDArray[np.float64])
 # ("sd", [term, column]), ("correlation", [term, first, second]), ("sigma", []) or ("coefficient", [index]).
 Parameter = tuple[str, list[int]]
 _Arrays = tuple[
@@ -109,6 +114,22 @@ def problem(design: Design, y: FloatArray | None = None) -> Problem:
         return Problem(*_arrays(design, y))
 
 
+def coordinates_of(design: Design, theta: Theta, at: Problem | None = None) -> Coordinates:
+    """The kernel's coordinates of one theta, or of a row each; ``at`` is the design's problem, if made."""
+    rows = np.ascontiguousarray(np.atleast_2d(theta), dtype=np.float64)
+    with kernel_errors(design):
+        found = (at if at is not None else problem(design)).coordinates_of(rows)
+    return Coordinates(found.reshape(theta.shape))
+
+
+def theta_of(design: Design, coordinates: Coordinates, at: Problem | None = None) -> Theta:
+    """Inverse of :func:`coordinates_of`; every T comes in its form with a nonnegative diagonal."""
+    rows = np.ascontiguousarray(np.atleast_2d(coordinates), dtype=np.float64)
+    with kernel_errors(design):
+        found = (at if at is not None else problem(design)).theta_of(rows)
+    return Theta(found.reshape(coordinates.shape))
+
+
 @dataclass(frozen=True, slots=True)
 class Components:
     """Parts of the criterion at one theta: log_det + pwrss / sigma^2 + N log(2 pi sigma^2).
@@ -142,7 +163,7 @@ class Components:
         return self.log_det_gradient + n_effective * self.log_pwrss_gradient
 
 
-def components(design: Design, at: Problem, theta: FloatArray, *, reml: bool) -> Components:
+def components(design: Design, at: Problem, theta: Theta, *, reml: bool) -> Components:
     """Criterion parts and gradients of a problem at ``theta`` (lme4's order, the user's columns)."""
     with kernel_errors(design):
         return Components(**at.components(np.ascontiguousarray(theta, dtype=np.float64), reml))
@@ -150,7 +171,7 @@ def components(design: Design, at: Problem, theta: FloatArray, *, reml: bool) ->
 
 def profile(
     design: Design,
-    theta: FloatArray,
+    theta: Theta,
     parameters: Sequence[tuple[str, Parameter]],
     stops: Sequence[float],
     spacing: float | None,
@@ -204,7 +225,7 @@ class Solution:
     modes: tuple[FloatArray, ...]
 
 
-def solve_at(design: Design, theta: FloatArray, y: FloatArray) -> Solution:
+def solve_at(design: Design, theta: Theta, y: FloatArray) -> Solution:
     """The mixed model equations of a design at ``theta`` for a response ``y`` of length n."""
     with kernel_errors(design):
         found = problem(design, y).solve(np.ascontiguousarray(theta, dtype=np.float64), True)
@@ -213,7 +234,7 @@ def solve_at(design: Design, theta: FloatArray, y: FloatArray) -> Solution:
 
 def predictor_variances(
     design: Design,
-    theta: FloatArray,
+    theta: Theta,
     x: FloatArray,
     codes: Sequence[IntArray],
     columns: Sequence[Sequence[FloatArray]],
@@ -252,7 +273,7 @@ def predictor_variances(
         )
 
 
-def leverages(design: Design, theta: FloatArray) -> FloatArray:
+def leverages(design: Design, theta: Theta) -> FloatArray:
     """Diagonal of the hat matrix y -> fitted values, fixed and random part together (length n).
 
     lme4's ``hatvalues``.
@@ -284,7 +305,7 @@ class Refits:
     """
 
     criterion: FloatArray
-    theta: FloatArray
+    theta: Theta
     sigma: FloatArray
     beta: FloatArray
     converged: NDArray[np.bool_]
@@ -299,7 +320,7 @@ def refitter(design: Design) -> Refitter:
 def refit_many(
     design: Design,
     responses: FloatArray,
-    theta: FloatArray,
+    theta: Theta,
     *,
     reml: bool,
     max_evaluations: int = 200,
@@ -365,7 +386,7 @@ class Deleter:
         design: Design,
         sets: NDArray[np.integer],
         n_sets: int,
-        theta: FloatArray | None,
+        theta: Theta | None,
         *,
         reml: bool,
         held: bool = False,

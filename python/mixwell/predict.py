@@ -28,6 +28,7 @@ from mixwell.inference.contrast import t_quantile
 from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.inference.estimable import aliasing, estimable
 from mixwell.inference.satterthwaite import satterthwaite
+from mixwell.kernel import Theta
 
 if TYPE_CHECKING:
     from mixwell._kernel import Problem
@@ -343,7 +344,7 @@ def variance_and_df(
         None if rows.weights is None else rows.weights[rest],
     )
 
-    def relative(theta: FloatArray) -> FloatArray:
+    def relative(theta: Theta) -> FloatArray:
         return relative_variance(design, problem, part, theta, new=new)
 
     variance[rest] = fit.sigma**2 * relative(fit.theta)
@@ -352,7 +353,7 @@ def variance_and_df(
     elif ddf == "satterthwaite":
         method = satterthwaite(design, fit)
         gradient = np.empty((len(rest), len(method.parameter_cov)))
-        gradient[:, :-1] = fit.sigma**2 * theta_derivative(design, fit, relative)
+        gradient[:, :-1] = fit.sigma**2 * theta_derivative(design, problem, fit, relative)
         gradient[:, -1] = variance[rest]
         spread = np.einsum("mi,ij,mj->m", gradient, method.parameter_cov, gradient)
         np.divide(2 * variance[rest] ** 2, spread, out=spread, where=spread > 0)
@@ -361,7 +362,7 @@ def variance_and_df(
 
 
 def relative_variance(
-    design: Design, problem: Problem, rows: PredictorRows, theta: FloatArray, *, new: bool
+    design: Design, problem: Problem, rows: PredictorRows, theta: Theta, *, new: bool
 ) -> FloatArray:
     """Variance over sigma^2 of the error of m means or, if ``new``, of new observations, at ``theta``."""
     out = kernel.predictor_variances(design, theta, rows.x, rows.codes, rows.columns, at=problem)
@@ -378,29 +379,19 @@ def relative_variance(
     return out
 
 
-def theta_derivative(design: Design, fit: Fit, f: Callable[[FloatArray], FloatArray]) -> FloatArray:
+def theta_derivative(
+    design: Design, problem: Problem, fit: Fit, f: Callable[[Theta], FloatArray]
+) -> FloatArray:
     """Derivative of f(theta), length m, over the active coordinates of the fit's curvature: (m, active).
 
-    These are the entries of T* in T*T*' = R Sigma R', where R is the triangular factor of a term's weighted
-    columns with mean squares 1: there a step of one size suits all.
+    The kernel's coordinates, in which columns have mean squares 1: there a step of one size suits all.
     """
-    root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
-    scales, starred = [], []
-    for term, t in zip(design.terms, quantities.relative_factors(design, fit), strict=True):
-        r = np.linalg.qr(np.column_stack([root * c for c in term.columns]), mode="r") / np.sqrt(design.n_obs)
-        r *= np.where(np.diagonal(r) < 0, -1.0, 1.0)[:, np.newaxis]
-        scales.append(r)
-        starred.append(lower_root(r @ t))
-    at = quantities.packed(starred)
+    at = kernel.coordinates_of(design, fit.theta, problem)
 
     def along(coordinate: int, step: float) -> FloatArray:
         moved = at.copy()
         moved[coordinate] += step
-        roots = quantities.unpacked(design, moved)
-        theta = quantities.packed(
-            [lower_root(np.linalg.solve(r, t)) for r, t in zip(scales, roots, strict=True)]
-        )
-        return f(theta)
+        return f(kernel.theta_of(design, kernel.Coordinates(moved), problem))
 
     columns = []
     for j in np.flatnonzero(fit.curvature.active).tolist():
@@ -408,9 +399,3 @@ def theta_derivative(design: Design, fit: Fit, f: Callable[[FloatArray], FloatAr
         close, far = along(j, h) - along(j, -h), along(j, 2 * h) - along(j, -2 * h)
         columns.append((8 * close - far) / (12 * h))
     return np.column_stack(columns) if columns else np.zeros((len(f(fit.theta)), 0))
-
-
-def lower_root(a: FloatArray) -> FloatArray:
-    """Lower triangular L with L L' = A A' and a nonnegative diagonal."""
-    upper = np.asarray(np.linalg.qr(a.T, mode="r"))
-    return np.asarray(upper.T * np.where(np.diagonal(upper) < 0, -1.0, 1.0))

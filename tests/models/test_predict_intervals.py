@@ -13,6 +13,7 @@ from scipy import linalg, stats
 
 import mixwell as mw
 import oracle
+from mixwell import kernel
 from mixwell.design.newdata import new_rows
 from mixwell.fit import quantities
 from mixwell.predict import theta_derivative
@@ -182,7 +183,10 @@ def test_differences_give_the_derivatives_of_the_curvature(name: str) -> None:
     wanted = np.array([np.diag(d) for d in fit.fit.curvature.vcov_derivative[active]]).reshape(-1, x).T
     scale = np.abs(variances(theta))[:, None]
     np.testing.assert_allclose(
-        theta_derivative(design, fit.fit, variances) / scale, wanted / scale, rtol=1e-4, atol=1e-5
+        theta_derivative(design, kernel.problem(design), fit.fit, variances) / scale,
+        wanted / scale,
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 

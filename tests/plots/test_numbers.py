@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import mixwell as mw
+from mixwell.inference.parameters import parameter_values
 from mixwell.plots.along import covariate, group_lines, natural_covariate
 from mixwell.plots.data import cells, group_paths, means_along
 from mixwell.plots.grouped import (
@@ -299,6 +300,71 @@ def test_large_sample_draws_vary_as_the_analysis_of_variance_says():
         draws.mean(axis=0), [np.sqrt(between), fit.sigma, fit.params.iloc[0]], rtol=0.01
     )
     assert abs(np.corrcoef(draws[:, 2], draws[:, 0])[0, 1]) < 0.02
+
+
+SLOPES = [
+    ("y ~ x + (x | g)", [[4.0, -0.9], [-0.9, 0.3]]),
+    ("y ~ x + (x || g)", [[4.0, 0.0], [0.0, 0.3]]),
+    ("y ~ x + (0 + x | g)", [[0.0, 0.0], [0.0, 0.3]]),
+]
+
+
+def slopes_of_alike_groups(formula, covariance, q=900):
+    """A fit to groups that all have the same x, off its origin and of another unit than the response."""
+    rng = np.random.default_rng(7)
+    x = np.linspace(10.0, 24.0, 8)
+    group = np.repeat(np.arange(q), len(x))
+    b = rng.multivariate_normal([3.0, 0.5], covariance, q)
+    y = b[group, 0] + b[group, 1] * np.tile(x, q) + rng.normal(0, 2.0, len(group))
+    return mw.lmer(formula, {"y": y, "x": np.tile(x, q), "g": group}), x
+
+
+def delta_method(fit, x, q=900):
+    """Standard errors of the SDs and correlation, then of sigma: from tr(V^-1 V_i V^-1 V_j) / 2 per group."""
+    names = list(fit.cov_re["g"].index)
+    g = fit.cov_re["g"].to_numpy()
+    z = np.column_stack([np.ones_like(x) if name == "(Intercept)" else x for name in names])
+    correlated = len(fit.design.terms) == 1
+    pairs = [(i, j) for j in range(len(names)) for i in range(j, len(names)) if i == j or correlated]
+    changes = [np.outer(z[:, i], z[:, j]) + (i != j) * np.outer(z[:, j], z[:, i]) for i, j in pairs]
+    changes.append(np.eye(len(x)))
+    inverse = np.linalg.inv(z @ g @ z.T + fit.sigma**2 * np.eye(len(x)))
+    information = np.array([[q / 2 * np.trace(inverse @ a @ inverse @ b) for b in changes] for a in changes])
+    sd = np.sqrt(np.diagonal(g))
+    jacobian = np.zeros((len(changes), len(changes)))
+    for row, (i, j) in enumerate(pairs):
+        if i == j:
+            jacobian[row, row] = 1 / (2 * sd[i])
+            continue
+        r = g[i, j] / (sd[i] * sd[j])
+        jacobian[row, row] = 1 / (sd[i] * sd[j])
+        for k in (i, j):
+            jacobian[row, pairs.index((k, k))] = -r / (2 * g[k, k])
+    jacobian[-1, -1] = 1 / (2 * fit.sigma)
+    return np.sqrt(np.diagonal(jacobian @ np.linalg.inv(information) @ jacobian.T))
+
+
+@pytest.mark.parametrize(("formula", "covariance"), SLOPES)
+def test_large_sample_draws_of_slopes_vary_as_the_information_says(formula, covariance):
+    fit, x = slopes_of_alike_groups(formula, covariance)
+    draws = large_sample_draws(fit.design, fit.fit, 20_000, seed=1)
+    expected = delta_method(fit, x)
+    # 20,000 draws know a standard deviation to 0.5 %; observed and expected information differ by a few.
+    np.testing.assert_allclose(draws.std(axis=0)[: len(expected)], expected, rtol=0.06)
+    centre = parameter_values(
+        fit.design, fit.fit.theta[None], np.array([fit.sigma]), fit.params.to_numpy()[None]
+    )
+    assert (np.abs(draws.mean(axis=0) - centre[0]) < 0.15 * draws.std(axis=0)).all()
+
+
+def test_pairs_of_many_rows_spread_as_the_information_says():
+    fit, x = slopes_of_alike_groups(*SLOPES[0], q=2600)
+    assert fit.nobs > 20_000
+    ax = fit.plot.pairs(["sd_x|g", "sigma"])
+    cloud = ax.figure.axes[2].collections[0].get_offsets()
+    expected = delta_method(fit, x, q=2600)[[2, 3]]
+    # 500 draws know a standard deviation to 3 %.
+    np.testing.assert_allclose(cloud.std(axis=0), expected, rtol=0.12)
 
 
 def test_large_sample_draws_hold_what_is_at_the_boundary():

@@ -226,6 +226,24 @@ impl Problem {
         Ok(covariance::theta_to_scaled(&self.inner.widths, &self.inner.term_scale, theta))
     }
 
+    /// Rows of parameters, one after the other turned into those of other columns.
+    fn converted<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &PyReadonlyArray2<'py, f64>,
+        turn: fn(&[usize], &[Vec<f64>], &[f64]) -> Vec<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (m, n) = (rows.shape()[0], rows.shape()[1]);
+        let values = rows.as_slice().map_err(|_| not_contiguous("parameters"))?;
+        let mut out = Vec::with_capacity(values.len());
+        for row in 0..m {
+            let own = &values[row * n..(row + 1) * n];
+            check_parameters(&self.inner, own).map_err(|e| to_python(&e))?;
+            out.extend(turn(&self.inner.widths, &self.inner.term_scale, own));
+        }
+        array(py, out, &[m, n])
+    }
+
     fn solution_dict<'py>(&self, py: Python<'py>, solution: Solution) -> PyResult<Bound<'py, PyDict>> {
         let out = PyDict::new(py);
         let p = self.inner.n_fixed();
@@ -279,6 +297,24 @@ impl Problem {
     #[getter]
     fn kept(&self) -> Vec<usize> {
         self.inner.rank.kept.clone()
+    }
+
+    /// Coordinates of the kernel, in which the curvature is told, from thetas (m x `n_theta`, a row each).
+    fn coordinates_of<'py>(
+        &self,
+        py: Python<'py>,
+        theta: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.converted(py, &theta, covariance::theta_to_scaled)
+    }
+
+    /// Inverse of `coordinates_of`.
+    fn theta_of<'py>(
+        &self,
+        py: Python<'py>,
+        coordinates: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.converted(py, &coordinates, covariance::theta_to_original)
     }
 
     /// The criterion's parts and their gradients at theta (lme4's order, the user's columns).

@@ -346,7 +346,11 @@ def quantile_residuals(design: Design, fit: Fit, *, n: int = 250, seed: Seed = 1
         [
             _distance_from_uniform(
                 _marginal_probability(
-                    replace(design, y=draws[:, i]), refits.beta[i], refits.theta[i], refits.sigma[i], fit.kept
+                    replace(design, y=draws[:, i]),
+                    refits.beta[i],
+                    kernel.Theta(refits.theta[i]),
+                    refits.sigma[i],
+                    fit.kept,
                 )
             )
             for i in made
@@ -369,7 +373,7 @@ def quantile_residuals(design: Design, fit: Fit, *, n: int = 250, seed: Seed = 1
 
 
 def _marginal_probability(
-    design: Design, beta: FloatArray, theta: FloatArray, sigma: float, kept: NDArray[np.intp]
+    design: Design, beta: FloatArray, theta: kernel.Theta, sigma: float, kept: NDArray[np.intp]
 ) -> FloatArray:
     """Length n: the probability of a smaller response, random effects unknown."""
     mean = design.x[:, kept] @ beta + (0.0 if design.offset is None else design.offset)

@@ -397,7 +397,7 @@ def _estimate_each(
             raise ModelError(f"Without {name} {found[first + i]} {why}")
         parts.append(part)
     sigma = np.full(m, fit.sigma) if hold else np.concatenate([part.fits.sigma for part in parts])
-    theta = np.concatenate([part.fits.theta for part in parts])
+    theta = kernel.Theta(np.concatenate([part.fits.theta for part in parts]))
     return _Deleted(
         params=np.concatenate([part.fits.beta for part in parts]),
         vcov=np.concatenate([part.vcov_unscaled for part in parts]) * sigma[:, None, None] ** 2,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
+from mixwell.kernel import Theta
 
 FloatArray = NDArray[np.float64]
 
@@ -94,7 +95,7 @@ def relative_factors(design: Design, fit: Fit) -> tuple[FloatArray, ...]:
     return unpacked(design, fit.theta)
 
 
-def unpacked(design: Design, theta: FloatArray) -> tuple[FloatArray, ...]:
+def unpacked(design: Design, theta: Theta) -> tuple[FloatArray, ...]:
     """Lower triangles (..., k, k), one per term: theta (..., n_theta) holds them column after column."""
     factors = []
     at = 0
@@ -108,10 +109,10 @@ def unpacked(design: Design, theta: FloatArray) -> tuple[FloatArray, ...]:
     return tuple(factors)
 
 
-def packed(factors: Sequence[FloatArray]) -> FloatArray:
+def packed(factors: Sequence[FloatArray]) -> Theta:
     """Inverse of :func:`unpacked`."""
     # The lower triangle by columns is the upper one of the transpose by rows.
-    return np.concatenate([np.zeros(0), *(t.T[np.triu_indices(len(t))] for t in factors)])
+    return Theta(np.concatenate([np.zeros(0), *(t.T[np.triu_indices(len(t))] for t in factors)]))
 
 
 def theta_names(design: Design) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.kernel import Coordinates, Theta
+
 FloatArray = NDArray[np.float64]
 
 
@@ -17,7 +19,7 @@ class Trace:
     Attributes
     ----------
     theta
-        Shape (evaluations, n_theta), in the kernel's orthonormalized columns.
+        Shape (evaluations, n_theta), in the kernel's coordinates.
     criterion
         Length evaluations.
     gradient_norm
@@ -32,7 +34,7 @@ class Trace:
         The search that ended at the optimum.
     """
 
-    theta: FloatArray
+    theta: Coordinates
     criterion: FloatArray
     gradient_norm: FloatArray
     decrement: FloatArray
@@ -98,6 +100,8 @@ class Certificate:
 class Curvature:
     """Second-order quantities at the optimum, for inference, over the m = n_theta kernel coordinates T.
 
+    Not over theta: ``kernel.coordinates_of`` and ``kernel.theta_of`` convert.
+
     Attributes
     ----------
     hessian
@@ -153,7 +157,7 @@ class Fit:
 
     reml: bool
     criterion: float
-    theta: FloatArray
+    theta: Theta
     sigma: float
     pwrss: float
     kept: NDArray[np.intp]

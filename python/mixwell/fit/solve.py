@@ -34,7 +34,7 @@ def linear_predictor(design: Design, beta: FloatArray, modes: tuple[FloatArray, 
     return out
 
 
-def _checked_start(start: FloatArray | None, n_theta: int) -> FloatArray | None:
+def _checked_start(start: FloatArray | None, n_theta: int) -> kernel.Theta | None:
     if start is None:
         return None
     theta = np.ascontiguousarray(start, dtype=np.float64)
@@ -45,7 +45,7 @@ def _checked_start(start: FloatArray | None, n_theta: int) -> FloatArray | None:
         )
     if not np.isfinite(theta).all():
         raise DataError(f"start must be finite; it is {theta.tolist()}.")
-    return theta
+    return kernel.Theta(theta)
 
 
 def solve(

@@ -26,6 +26,7 @@ from mixwell.fit.solve import solve
 from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.parameters import interval_frame, normal_quantile, parameter_names, parameter_values
 from mixwell.inference.refits import Refitting, in_portions
+from mixwell.kernel import Theta
 from mixwell.simulate import Seed, generator, simulate
 from mixwell.text import WIDTH, with_notes
 
@@ -52,11 +53,13 @@ class Quantities:
     """
 
     names: tuple[str, ...]
-    values: Callable[[Design, FloatArray, FloatArray, FloatArray], FloatArray]
+    values: Callable[[Design, Theta, FloatArray, FloatArray], FloatArray]
 
     def of(self, design: Design, fit: Fit) -> FloatArray:
         """The quantities of one fit, length s."""
-        out: FloatArray = self.values(design, fit.theta[None], np.array([fit.sigma]), fit.beta[None])[0]
+        out: FloatArray = self.values(design, Theta(fit.theta[None]), np.array([fit.sigma]), fit.beta[None])[
+            0
+        ]
         return out
 
 

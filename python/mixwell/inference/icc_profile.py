@@ -74,13 +74,15 @@ class _Profile:
         self._problem = kernel.problem(design)
         self._size = design.n_obs - (len(fit.kept) if fit.reml else 0)
 
-    def share(self, theta: FloatArray) -> float:
+    def share(self, theta: kernel.Theta) -> float:
         squares = (self._root @ theta) ** 2
         return float(squares[self._in].sum() / (1 + squares.sum()))
 
     def criterion(self, w: FloatArray) -> tuple[float, FloatArray]:
         """Value and gradient, in w."""
-        found = kernel.components(self._design, self._problem, self._inverse @ w, reml=self._reml)
+        found = kernel.components(
+            self._design, self._problem, kernel.Theta(self._inverse @ w), reml=self._reml
+        )
         return found.criterion, self._inverse.T @ found.gradient(self._size)
 
     def _constrained(self, odds: float) -> Callable[[FloatArray], tuple[float, FloatArray]]:

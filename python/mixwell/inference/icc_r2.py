@@ -21,6 +21,7 @@ from mixwell.fit.record import Fit
 from mixwell.inference.bootstrap import Quantities
 from mixwell.inference.icc_profile import share_interval
 from mixwell.inference.parameters import relative_covariances
+from mixwell.kernel import Theta
 
 FloatArray = NDArray[np.float64]
 Ends = tuple[float, float]
@@ -197,7 +198,7 @@ def share_quantities(design: Design, fit: Fit) -> Quantities:
     # var(X beta) = beta' cov(X) beta
     x_cov = np.atleast_2d(np.cov(design.x[:, fit.kept], rowvar=False))
 
-    def values(_: Design, theta: FloatArray, sigma: FloatArray, beta: FloatArray) -> FloatArray:
+    def values(_: Design, theta: Theta, sigma: FloatArray, beta: FloatArray) -> FloatArray:
         square = sigma**2
         by_term = [
             square * np.einsum("ij,mij->m", m, covariance)

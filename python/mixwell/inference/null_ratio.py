@@ -24,6 +24,7 @@ from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_t
 from mixwell.inference.exact import exact_p_value
 from mixwell.inference.information import covariance_of_estimates
 from mixwell.inference.nesting import RandomNesting, term_columns
+from mixwell.kernel import Theta
 from mixwell.lazy import lazy_module
 from mixwell.simulate import Seed, generator, simulate
 
@@ -219,7 +220,7 @@ def _null_responses(small: Design, small_fit: Fit, seed: Seed) -> Callable[[int]
     return lambda m: simulate(small, small_fit, m, rng)
 
 
-def unit_start(design: Design) -> FloatArray:
+def unit_start(design: Design) -> Theta:
     """Half the identity for every term, in units of columns with mean square one."""
     out = []
     for number in range(len(design.terms)):
@@ -227,7 +228,7 @@ def unit_start(design: Design) -> FloatArray:
         scale = 0.5 / np.sqrt(np.mean(z**2, axis=0))
         columns, rows = np.triu_indices(z.shape[1])
         out.append(np.diag(scale)[rows, columns])
-    return np.concatenate(out)
+    return Theta(np.concatenate(out))
 
 
 # ---- the model without random terms
@@ -246,7 +247,7 @@ def linear_fit(design: Design, like: Fit) -> Fit:
     return replace(
         like,
         criterion=float(linear_criteria(design, like, design.y[:, None])[0]),
-        theta=np.zeros(0),
+        theta=Theta(np.zeros(0)),
         sigma=math.sqrt(float(np.sum((scaled - basis @ coordinates) ** 2)) / size),
         beta=np.asarray(np.linalg.solve(r, coordinates), dtype=np.float64),
         term_cov=(),

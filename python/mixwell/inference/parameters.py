@@ -15,6 +15,7 @@ from mixwell.design.record import Design
 from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.kernel import Theta
 
 FloatArray = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def check_names(wanted: str | Sequence[str] | None, names: Sequence[str]) -> set
     return chosen
 
 
-def parameter_values(design: Design, theta: FloatArray, sigma: FloatArray, beta: FloatArray) -> FloatArray:
+def parameter_values(design: Design, theta: Theta, sigma: FloatArray, beta: FloatArray) -> FloatArray:
     """Parameters of m fits, in the order of :func:`parameter_names`.
 
     Shapes (m, n_theta), (m,), (m, rank) -> (m, parameters). A correlation with an effect of zero variance is
@@ -68,7 +69,7 @@ def parameter_values(design: Design, theta: FloatArray, sigma: FloatArray, beta:
     return np.column_stack([*columns, sigma, beta])
 
 
-def relative_covariances(design: Design, theta: FloatArray) -> list[FloatArray]:
+def relative_covariances(design: Design, theta: Theta) -> list[FloatArray]:
     """Per term, T T' of m fits, shape (m, k, k), from theta (m, n_theta)."""
     return [t @ np.swapaxes(t, 1, 2) for t in quantities.unpacked(design, theta)]
 

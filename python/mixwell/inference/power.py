@@ -36,6 +36,7 @@ from mixwell.inference.groups import Groups, outermost
 from mixwell.inference.hypothesis import Hypothesis, read_hypothesis
 from mixwell.inference.parameters import parameter_names
 from mixwell.inference.refits import Refitting, in_portions
+from mixwell.kernel import Theta
 from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
@@ -180,7 +181,9 @@ def _chosen(design: Design, rough: Fit, names: Sequence[str], values: Mapping[st
         theta.append((sd[:, None] * root / sigma)[rows, columns])
         covariances.append(covariance)
     beta = np.array([number[name] for name in names[at + 1 :]])
-    return replace(rough, theta=np.concatenate(theta), sigma=sigma, beta=beta, term_cov=tuple(covariances))
+    return replace(
+        rough, theta=Theta(np.concatenate(theta)), sigma=sigma, beta=beta, term_cov=tuple(covariances)
+    )
 
 
 def power(

@@ -41,7 +41,7 @@ class Refitting:
         As for :func:`mixwell.fit.solve.solve`.
     """
 
-    def __init__(self, design: Design, theta: FloatArray, *, reml: bool, control: Control | None) -> None:
+    def __init__(self, design: Design, theta: kernel.Theta, *, reml: bool, control: Control | None) -> None:
         self._design, self._theta, self._reml, self._control = design, theta, reml, control
         self._at = kernel.refitter(design)
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from mixwell import kernel
 from mixwell.data.columns import Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import Origin
@@ -214,15 +215,17 @@ def large_sample_draws(design: Design, fit: Fit, n: int, seed: int) -> FloatArra
     """``n`` draws of the parameters' asymptotic normal distribution, in the order of ``parameter_names()``.
 
     (T, log sigma^2) are drawn with the inverse of half the criterion's Hessian as covariance, those at the
-    boundary held; beta, asymptotically independent of them, with its own covariance. What is drawn are the
-    kernel's parameters; standard deviations and correlations follow from each draw.
+    boundary held; beta, asymptotically independent of them, with its own covariance. The Hessian is over the
+    kernel's coordinates, so the draws are; standard deviations and correlations follow from each.
     """
     rng = np.random.default_rng(seed)
     active = fit.curvature.active
     covariance = satterthwaite(design, fit).parameter_cov
     drawn = rng.multivariate_normal(np.zeros(len(covariance)), covariance, n)
-    theta = np.tile(fit.theta, (n, 1))
-    theta[:, active] += drawn[:, :-1]
+    at = kernel.problem(design)
+    coordinates = np.tile(kernel.coordinates_of(design, fit.theta, at), (n, 1))
+    coordinates[:, active] += drawn[:, :-1]
+    theta = kernel.theta_of(design, kernel.Coordinates(coordinates), at)
     beta = rng.multivariate_normal(fit.beta, fit.vcov, n)
     return parameter_values(design, theta, fit.sigma * np.exp(drawn[:, -1] / 2), beta)
 
@@ -259,7 +262,7 @@ def pairs(
         return plot_pairs(
             large_sample_draws(design, fit, _DRAWS, seed=1),
             parameter_names(design, fit),
-            parameter_values(design, fit.theta[None], np.array([fit.sigma]), fit.beta[None])[0],
+            parameter_values(design, kernel.Theta(fit.theta[None]), np.array([fit.sigma]), fit.beta[None])[0],
             parameters=parameters,
             title=text.say("{n} draws of the large-sample normal distribution", n=_DRAWS),
             ax=ax,
