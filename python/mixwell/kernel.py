@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NewType
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell._kernel import Deletions, KernelError, Problem, Refitter
+from mixwell._kernel import Deletions, KernelError, Problem, Refitter, profiled_criterion
 from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError, TooFewLevelsError
 
@@ -128,6 +128,11 @@ def theta_of(design: Design, coordinates: Coordinates, at: Problem | None = None
     with kernel_errors(design):
         found = (at if at is not None else problem(design)).theta_of(rows)
     return Theta(found.reshape(coordinates.shape))
+
+
+def linear_criterion(log_det: float, rss: FloatArray, n: float) -> FloatArray:
+    """log_det + n (1 + log(2 pi rss / n)): criteria of linear models, one per residual sum of squares."""
+    return profiled_criterion(log_det, np.ascontiguousarray(rss, dtype=np.float64), n)
 
 
 @dataclass(frozen=True, slots=True)

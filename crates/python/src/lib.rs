@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mixwell_kernel::components::Components;
 use mixwell_kernel::covariance;
+use mixwell_kernel::criterion;
 use mixwell_kernel::deletion::{Deletions as KernelDeletions, Parameters};
 use mixwell_kernel::error::KernelError as Error;
 use mixwell_kernel::newton::{Control, Objective};
@@ -653,11 +654,23 @@ impl Deletions {
     }
 }
 
+/// Criteria of models without random terms, one per residual sum of squares.
+#[pyfunction]
+fn profiled_criterion<'py>(
+    py: Python<'py>,
+    log_det: f64,
+    pwrss: PyReadonlyArray1<f64>,
+    n: f64,
+) -> Bound<'py, PyArray1<f64>> {
+    pwrss.as_array().iter().map(|&v| criterion::profiled(log_det, v, n)).collect::<Vec<_>>().into_pyarray(py)
+}
+
 #[pymodule]
 fn _kernel(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Problem>()?;
     m.add_class::<Refitter>()?;
     m.add_class::<Deletions>()?;
+    m.add_function(wrap_pyfunction!(profiled_criterion, m)?)?;
     m.add("KernelError", m.py().get_type::<KernelError>())?;
     Ok(())
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell import kernel
 from mixwell.arguments import check_count, check_one_of
 from mixwell.design.record import Design
 from mixwell.errors import MixwellError, MixwellWarning
@@ -266,8 +267,7 @@ def linear_criteria(design: Design, fit: Fit, responses: FloatArray) -> FloatArr
     constant = -2 * float(np.sum(np.log(root)))
     if fit.reml:
         constant += 2 * float(np.sum(np.log(np.abs(np.diagonal(r)))))
-    out: FloatArray = size * (1 + np.log(2 * np.pi * rss / size)) + constant
-    return out
+    return kernel.linear_criterion(constant, rss, size)
 
 
 def _linear_basis(design: Design, fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -5,7 +5,7 @@
 //! theta. The gradient is exact; of the Hessian the part quadratic in the covariance is average information.
 
 use crate::covariance;
-use crate::criterion::log_determinant;
+use crate::criterion::{given_sigma, log_determinant, log_unit, profiled};
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
@@ -15,8 +15,6 @@ use crate::gradient::{
 use crate::modes::{Modes, fixed_effects};
 use crate::newton::{Objective, second_order_of_product};
 use crate::profile::coordinates::{Combination, Coordinates};
-
-use std::f64::consts::PI;
 
 #[derive(Clone, Debug)]
 pub struct Evaluation {
@@ -65,10 +63,10 @@ impl Held {
 fn criterion(objective: &Objective, factor: &Factorization, held: Option<&Held>, log_sigma: f64) -> f64 {
     let problem = objective.problem;
     let n = problem.n as f64;
-    let log_det = log_determinant(problem, factor, false) + 2.0 * n * problem.y_scale.ln();
+    let log_det = log_determinant(problem, factor, false) + log_unit(problem, n);
     match held {
-        Some(held) => log_det + n * (1.0 + (2.0 * PI * (factor.pwrss + held.excess()) / n).ln()),
-        None => log_det + factor.pwrss * (-2.0 * log_sigma).exp() + n * ((2.0 * PI).ln() + 2.0 * log_sigma),
+        Some(held) => profiled(log_det, factor.pwrss + held.excess(), n),
+        None => given_sigma(log_det, factor.pwrss, n, log_sigma),
     }
 }
 
