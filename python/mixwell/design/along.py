@@ -43,11 +43,15 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# More rows than any group has.
+_ALL_ROWS = 2**31 - 1
+
+
 def _positive(function: str, name: str, value: object) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     check_count(f"{function}(): {name}", value)
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return min(int(value), _ALL_ROWS)  # type: ignore[call-overload, no-any-return]
 
 
 def lagged(steps: object = 1) -> Along:
@@ -56,7 +60,7 @@ def lagged(steps: object = 1) -> Along:
 
 
 def _shift(values: pd.Series[float], codes: IntArray, steps: int) -> pd.Series[float]:
-    return values.groupby(codes).shift(steps)
+    return values.groupby(codes).shift(min(steps, len(values)))
 
 
 def rolled(window: object = 3, min_periods: object = None) -> Along:

@@ -229,15 +229,18 @@ def _indicator_coded(terms: Terms, codings: Mapping[Node, VariableCoding]) -> se
     """Pairs (term, variable) where a factor is coded by one indicator per level."""
     found: set[tuple[int, int]] = set()
     first = not terms.intercept
+    earlier: dict[frozenset[int], None] = {}
     for index, term in enumerate(terms.terms):
         for variable in term:
             if codings[terms.variables[variable].expression].levels is None:
                 continue
-            rest = set(term) - {variable}
-            within_earlier = not rest or any(rest <= set(earlier) for earlier in terms.terms[:index])
+            rest = frozenset(term) - {variable}
+            # Mostly the rest is a term itself; looking for it costs less than comparing with all.
+            within_earlier = not rest or rest in earlier or any(rest <= other for other in earlier)
             if first or not within_earlier:
                 found.add((index, variable))
             first = False
+        earlier[frozenset(term)] = None
     return found
 
 

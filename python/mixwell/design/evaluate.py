@@ -130,7 +130,7 @@ def _call(node: Call, columns: Mapping[str, Column], states: States) -> Value:
     state = states.setdefault(node, {})
     try:
         value = FUNCTIONS[function](arguments, keywords, state)
-    except (TypeError, ValueError, KeyError) as error:
+    except (ArithmeticError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, (FormulaError, DataError)):
             raise
         raise FormulaError(f"{node.function}() cannot be computed: {error}.") from error

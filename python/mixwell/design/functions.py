@@ -19,6 +19,10 @@ from mixwell.design.contrasts import Contrast
 from mixwell.design.transforms import cyclic_pair, elapsed, group_means, instant
 from mixwell.errors import DataError, FormulaError, NewLevelsError
 
+# Columns that one call may make, and the degree of its piecewise polynomials.
+MOST_COLUMNS = 1_000
+MOST_DEGREE = 20
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -108,6 +112,20 @@ def numbers(value: Value, function: str) -> FloatArray:
             f"time_since({value.name}) for the days since the first."
         )
     raise FormulaError(f"{function} needs a column of numbers, not {_describe(value)}.")
+
+
+def _whole(value: Value, name: str, least: int, most: int) -> int:
+    """An argument that must be one whole number within limits."""
+    number = (
+        value
+        if isinstance(value, float)
+        else float(value)
+        if isinstance(value, np.ndarray) and not value.ndim
+        else np.nan
+    )
+    if not (least <= number <= most and number.is_integer()):
+        raise TypeError(f"{name} must be a whole number from {least} to {most}, not {_describe(value)}")
+    return int(number)
 
 
 def _describe(value: Value) -> str:
@@ -248,7 +266,14 @@ def _center(arguments: Arguments, keywords: Keywords, state: State) -> Value:
 
 def _scale(arguments: Arguments, keywords: Keywords, state: State) -> Value:
     value, *rest = arguments
-    scaled = np.asarray(scale(numbers(value, "scale()"), *rest, **keywords, _state=state), dtype=np.float64)
+    given = dict(zip(("center", "scale"), rest, strict=False)) | dict(keywords)
+    if (
+        len(rest) > 2
+        or set(given) - {"center", "scale"}
+        or not all(isinstance(part, (bool, float)) for part in given.values())
+    ):
+        raise TypeError("it takes a column and, if wanted, center= and scale=, each TRUE, FALSE or a number")
+    scaled = np.asarray(scale(numbers(value, "scale()"), **given, _state=state), dtype=np.float64)
     if not np.isfinite(scaled).all():
         raise DataError("scale() of a constant column divides by zero; remove the term.")
     return scaled
@@ -332,17 +357,71 @@ def _dates_since(t: Instants, start: Value, unit: Value, state: State) -> Value:
 def _poly(arguments: Arguments, keywords: Keywords, state: State) -> Value:
     value, *rest = arguments
     x = numbers(value, "poly()")
-    degree = int(numbers(rest[0] if rest else keywords.get("degree", 1.0), "poly()"))
     raw = keywords.get("raw", False)
-    if set(keywords) - {"degree", "raw"} or len(rest) > 1 or degree < 1:
+    if set(keywords) - {"degree", "raw"} or len(rest) > 1 or not isinstance(raw, bool):
         raise TypeError("it takes a column, the degree and, if wanted, raw=TRUE")
+    degree = _whole(rest[0] if rest else keywords.get("degree", 1.0), "the degree", 1, MOST_COLUMNS)
     if not raw and "alpha" not in state and len(np.unique(x)) <= degree:
         raise DataError(f"poly() of degree {degree} needs more than {degree} distinct values.")
-    return Matrix(np.asarray(poly(x, degree, raw=bool(raw), _state=state), dtype=np.float64))
+    return Matrix(np.asarray(poly(x, degree, raw=raw, _state=state), dtype=np.float64))
+
+
+def _spline_options(given: Mapping[str, Value], allowed: tuple[str, ...]) -> dict[str, object]:
+    """The arguments of a spline, checked: whole numbers of columns, sorted knots, ascending bounds."""
+    if set(given) - set(allowed):
+        raise TypeError(f"it takes a column and, if wanted, {'=, '.join(allowed)}=")
+    options: dict[str, object] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name == "df":
+            options[name] = _whole(value, name, 1, MOST_COLUMNS)
+        elif name == "degree":
+            options[name] = _whole(value, name, 1, MOST_DEGREE)
+        elif name == "knots":
+            options[name] = _listed_numbers(value, name, MOST_COLUMNS)
+        elif name == "Boundary.knots":
+            bounds = _listed_numbers(value, name, 2)
+            if len(bounds) != 2 or not bounds[0] < bounds[1]:
+                raise TypeError("Boundary.knots are two numbers, the smaller one first")
+            options["lower_bound"], options["upper_bound"] = bounds
+        elif name == "intercept":
+            if not isinstance(value, bool):
+                raise TypeError("intercept is TRUE or FALSE")
+            options[name] = value
+        elif value not in (known := _WORDS[name]):
+            raise TypeError(f"{name} is one of {', '.join(map(repr, known))}")
+        else:
+            options[name] = value
+    return options
+
+
+# Arguments of splines that are words.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "extrapolation": ("extend", "raise", "clip", "zero"),
+    "constraints": ("center",),
+}
+
+
+def _listed_numbers(value: Value, name: str, most: int) -> list[float]:
+    """An argument that is one number or several, c(1, 2)."""
+    listed = value if isinstance(value, tuple) else (value,)
+    numeric = [part for part in listed if isinstance(part, float) and np.isfinite(part)]
+    if not 1 <= len(listed) <= most or len(numeric) < len(listed):
+        raise TypeError(f"{name} are up to {most} numbers, as in {name}=c(1, 2), not {_describe(value)}")
+    return numeric
+
+
+def _named(names: tuple[str, ...], positional: list[Value], keywords: Keywords) -> dict[str, Value]:
+    """Arguments after the first by their names."""
+    if len(positional) > len(names):
+        raise TypeError(f"it takes a column and at most {len(names)} more arguments without a name")
+    return dict(zip(names, positional, strict=False)) | dict(keywords)
 
 
 def _spline(
     transform: Callable[..., Mapping[object, FloatArray]],
+    allowed: tuple[str, ...],
     renamed: Mapping[str, str],
     defaults: Mapping[str, object],
 ) -> Callable[[Arguments, Keywords, State], Value]:
@@ -351,17 +430,8 @@ def _spline(
     def basis(arguments: Arguments, keywords: Keywords, state: State) -> Value:
         value, *rest = arguments
         x = numbers(value, "a spline")
-        options: dict[str, object] = dict(defaults)
-        for name, given in [*zip(("df", "knots", "degree"), rest, strict=False), *keywords.items()]:
-            options[renamed.get(name, name)] = given
-        bounds = options.pop("Boundary.knots", None)
-        if isinstance(bounds, tuple) and len(bounds) == 2:
-            options["lower_bound"], options["upper_bound"] = bounds
-        for name in ("df", "degree"):
-            if isinstance(options.get(name), float):
-                options[name] = int(numbers(options[name], name))  # type: ignore[arg-type]
-        if isinstance(options.get("knots"), float):
-            options["knots"] = [options["knots"]]
+        given = _spline_options(_named(("df", "knots", "degree"), rest, keywords), allowed)
+        options = dict(defaults) | {renamed.get(name, name): option for name, option in given.items()}
         columns = transform(x, **options, _state=state)
         return Matrix(np.column_stack([np.asarray(column) for column in columns.values()]))
 
@@ -372,23 +442,24 @@ def _natural_spline(arguments: Arguments, keywords: Keywords, state: State) -> V
     """R's ``splines::ns``: cubic B-splines without curvature at the boundary, linear beyond it."""
     value, *rest = arguments
     x = numbers(value, "ns()")
-    given = dict(zip(("df", "knots", "intercept", "Boundary.knots"), rest, strict=False)) | dict(keywords)
-    if set(given) - {"df", "knots", "intercept", "Boundary.knots"}:
-        raise TypeError("it takes a column, df=, knots=, intercept= and Boundary.knots=")
-    intercept = bool(given.get("intercept", False))
+    names = ("df", "knots", "intercept", "Boundary.knots")
+    given = _spline_options(_named(names, rest, keywords), names)
+    intercept = given.get("intercept", False) is True
     if "knots" not in state:
-        bounds = given.get("Boundary.knots")
-        ends = np.array(bounds if isinstance(bounds, tuple) else (x.min(), x.max()), dtype=np.float64)
+        ends = np.array(
+            [given.get("lower_bound", x.min()), given.get("upper_bound", x.max())], dtype=np.float64
+        )
         inner = given.get("knots")
         if inner is None:
-            df = given.get("df")
-            count = 0 if df is None else int(numbers(df, "df")) - 1 - intercept
-            if count < 0:
+            df = given.get("df", 1 + intercept)
+            if not isinstance(df, int) or df < 1 + intercept:
                 raise TypeError(f"df must be at least {1 + intercept}")
             within = x[(x >= ends[0]) & (x <= ends[1])]
-            knots = np.quantile(within, np.linspace(0, 1, count + 2)[1:-1])
+            if not len(within):
+                raise TypeError("no value of the column lies between the Boundary.knots")
+            knots = np.quantile(within, np.linspace(0, 1, df + 1 - intercept)[1:-1])
         else:
-            knots = np.sort(np.array(inner if isinstance(inner, tuple) else (inner,), dtype=np.float64))
+            knots = np.sort(np.array(inner, dtype=np.float64))
         state["knots"] = np.concatenate([np.repeat(ends[0], 4), knots, np.repeat(ends[1], 4)])
     padded = np.asarray(state["knots"])
     # Row i of these maps coefficients to the i-th coefficient of the derivative; at a clamped end only the
@@ -409,6 +480,9 @@ def _natural_spline(arguments: Arguments, keywords: Keywords, state: State) -> V
     basis += np.minimum(x - low, 0)[:, None] * first[0] + np.maximum(x - high, 0)[:, None] * first[-1]
     return Matrix(basis[:, drop:] @ natural)
 
+
+_BS = ("df", "knots", "degree", "intercept", "Boundary.knots", "extrapolation")
+_CUBIC = ("df", "knots", "Boundary.knots", "extrapolation", "constraints")
 
 FUNCTIONS: dict[str, Callable[[Arguments, Keywords, State], Value]] = {
     "I": _identity,
@@ -432,10 +506,10 @@ FUNCTIONS: dict[str, Callable[[Arguments, Keywords, State], Value]] = {
     "time_since": _time_since,
     "poly": _poly,
     "ns": _natural_spline,
-    "bs": _spline(basis_spline, {"intercept": "include_intercept"}, {"extrapolation": "extend"}),
-    "cr": _spline(natural_cubic_spline, {}, {"constraints": "center"}),
-    "cs": _spline(natural_cubic_spline, {}, {"constraints": "center"}),
-    "cc": _spline(cyclic_cubic_spline, {}, {"constraints": "center"}),
+    "bs": _spline(basis_spline, _BS, {"intercept": "include_intercept"}, {"extrapolation": "extend"}),
+    "cr": _spline(natural_cubic_spline, _CUBIC, {}, {"constraints": "center"}),
+    "cs": _spline(natural_cubic_spline, _CUBIC, {}, {"constraints": "center"}),
+    "cc": _spline(cyclic_cubic_spline, _CUBIC, {}, {"constraints": "center"}),
     "contr.treatment": _contrast("treatment"),
     "contr.sum": _contrast("sum"),
     "contr.helmert": _contrast("helmert"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mixwell.errors import FormulaError
-from mixwell.formula.tokens import Token, is_operator, quoted
+from mixwell.formula.tokens import Token, is_operator, quoted, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,9 @@ _BINDING = {
 _NOT = 3
 _SIGN = 9
 
+# The tree is walked by functions that call themselves.
+MOST_DEEP = 100
+
 
 def parse_expression(tokens: tuple[Token, ...], formula: str) -> Node:
     """Read tokens as one expression.
@@ -98,7 +101,7 @@ def parse_expression(tokens: tuple[Token, ...], formula: str) -> Node:
     Raises
     ------
     FormulaError
-        When they do not form one.
+        When they do not form one, or its operators are more than ``MOST_DEEP`` inside each other.
 
     Examples
     --------
@@ -110,7 +113,29 @@ def parse_expression(tokens: tuple[Token, ...], formula: str) -> Node:
     node = reader.expression(0)
     if reader.position < len(tokens):
         raise reader.unexpected()
+    if _depth(node) > MOST_DEEP:
+        raise reader.too_deep()
     return node
+
+
+def _depth(node: Node) -> int:
+    """How many operators and calls are inside each other; in a + b + c the first sum is inside the second."""
+    deepest = 0
+    pending: list[tuple[Node, int]] = [(node, 0)]
+    while pending:
+        inner, depth = pending.pop()
+        deepest = max(deepest, depth)
+        match inner:
+            case Unary(_, operand):
+                pending.append((operand, depth + 1))
+            case Binary(_, left, right):
+                pending += [(left, depth + 1), (right, depth + 1)]
+            case Call(_, arguments, keywords):
+                pending += [(argument, depth + 1) for argument in arguments]
+                pending += [(argument, depth + 1) for _, argument in keywords]
+            case _:
+                pass
+    return deepest
 
 
 @dataclass(slots=True)
@@ -118,14 +143,21 @@ class _Reader:
     tokens: tuple[Token, ...]
     formula: str
     position: int = 0
+    depth: int = 0
 
     def unexpected(self) -> FormulaError:
         if self.position >= len(self.tokens):
-            return FormulaError(f"{self.formula!r} stops in the middle of an expression.")
+            return FormulaError(f"{shown(self.formula)} stops in the middle of an expression.")
         token = self.tokens[self.position]
         return FormulaError(
-            f"{self.formula!r} cannot be read: {token.value!r} at position {token.start + 1} "
+            f"{shown(self.formula)} cannot be read: {token.value!r} at position {token.start + 1} "
             "is not expected there."
+        )
+
+    def too_deep(self) -> FormulaError:
+        return FormulaError(
+            f"An expression of {shown(self.formula)} has more than {MOST_DEEP} operators inside each other, "
+            "the most that are read; compute it in the data frame and use the name of the column."
         )
 
     def at(self, *operators: str) -> bool:
@@ -137,6 +169,9 @@ class _Reader:
         self.position += 1
 
     def expression(self, least: int) -> Node:
+        self.depth += 1
+        if self.depth > 2 * MOST_DEEP:  # Parentheses leave no trace in the tree; signs and powers do.
+            raise self.too_deep()
         left = self.operand()
         while self.position < len(self.tokens):
             token = self.tokens[self.position]
@@ -147,6 +182,7 @@ class _Reader:
             # Powers group from the right and take a signed exponent, everything else from the left.
             right = self.expression(_SIGN if operator == "^" else _BINDING[operator] + 1)
             left = Binary(operator, left, right)
+        self.depth -= 1
         return left
 
     def operand(self) -> Node:
@@ -183,7 +219,7 @@ class _Reader:
                 keywords.append((keyword, self.expression(0)))
             elif keywords:
                 raise FormulaError(
-                    f"In {function}(...) of {self.formula!r}: arguments with a name come last."
+                    f"In {function}(...) of {shown(self.formula)}: arguments with a name come last."
                 )
             else:
                 arguments.append(self.expression(0))
@@ -247,7 +283,7 @@ def written(node: Node) -> str:
         case Name(value):
             return quoted(value)
         case Number(value):
-            return f"{value:g}"
+            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
         case Text(value):
             return repr(value)
         case Unary(operator, operand):

@@ -1,21 +1,17 @@
 """Sums of terms, ``a * b + log(x) - 1``: the fixed part and the left sides of the bars.
 
-Which terms a sum stands for is formulaic's business. It is handed one placeholder per variable, because its
-reader differs from R's on dots, quotes and ``^`` inside functions; order and coding of the terms follow R.
+Variables are found here, by R's lexical rules; which terms a sum of them stands for is told by
+:mod:`mixwell.formula.algebra`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser
-
 from mixwell.errors import FormulaError
+from mixwell.formula.algebra import Piece, expand
 from mixwell.formula.expression import Call, Name, Node, parse_expression
-from mixwell.formula.tokens import Token, is_operator, matching, source
-
-_ALGEBRA = DefaultFormulaParser(include_intercept=True)
+from mixwell.formula.tokens import Token, is_operator, matching, shown, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +74,10 @@ def parse_terms(tokens: tuple[Token, ...], formula: str) -> Terms:
     (['dose', 'sex', 'log(age)', 'dose:sex'], 'base')
     """
     if not tokens:
-        raise FormulaError(f"A part of {formula!r} is empty; write 1 for an intercept alone.")
+        raise FormulaError(f"A part of {shown(formula)} is empty; write 1 for an intercept alone.")
     variables: dict[Node, Variable] = {}
-    pieces: list[str] = []
+    numbers: dict[Node, int] = {}
+    pieces: list[Piece] = []
     position = 0
     while position < len(tokens):
         token = tokens[position]
@@ -92,7 +89,7 @@ def parse_terms(tokens: tuple[Token, ...], formula: str) -> Terms:
                 and pieces[-1:] not in (["^"], ["**"])
             ):
                 raise FormulaError(
-                    f"The number {token.value} is not a term of {formula!r}; "
+                    f"The number {token.value} is not a term of {shown(formula)}; "
                     "use I(2 * x) for a multiple of a column."
                 )
             pieces.append(_operator(token, formula))
@@ -103,12 +100,11 @@ def parse_terms(tokens: tuple[Token, ...], formula: str) -> Terms:
         name = expression.value if isinstance(expression, Name) else source(formula, part)
         if is_operator(token, "{"):
             name = f"I({source(formula, part[1:-1])})"
-        known = list(variables)
-        index = known.index(expression) if expression in variables else len(known)
         variables.setdefault(expression, Variable(name, expression))
-        pieces.append(f"v{index}")
+        pieces.append(numbers.setdefault(expression, len(numbers)))
         position = stop
-    return _resolve(" ".join(pieces), tuple(variables.values()), source(formula, tokens))
+    expanded = expand(pieces, shown(source(formula, tokens)))
+    return _without_offsets(tuple(variables.values()), expanded.terms, expanded.intercept)
 
 
 def _variable_stop(tokens: tuple[Token, ...], start: int, formula: str) -> int:
@@ -116,7 +112,7 @@ def _variable_stop(tokens: tuple[Token, ...], start: int, formula: str) -> int:
     token = tokens[start]
     if token.kind == "text":
         raise FormulaError(
-            f'The text "{token.value}" cannot be a term of {formula!r}; columns go in `backticks`.'
+            f'The text "{token.value}" cannot be a term of {shown(formula)}; columns go in `backticks`.'
         )
     if is_operator(token, "{"):
         return matching(tokens, start) + 1
@@ -129,39 +125,23 @@ def _variable_stop(tokens: tuple[Token, ...], start: int, formula: str) -> int:
 def _operator(token: Token, formula: str) -> str:
     if token.kind == "number":
         return token.value
-    if token.value == "%in%":
-        return ":"
     if token.value == ".":
-        raise FormulaError(f"The dot in {formula!r} (all other columns) is not supported; name the columns.")
-    if token.value in ("+", "-", "*", "/", ":", "^", "**", "(", ")"):
+        raise FormulaError(
+            f"The dot in {shown(formula)} (all other columns) is not supported; name the columns."
+        )
+    if token.value in ("+", "-", "*", "/", ":", "%in%", "^", "**", "(", ")"):
         return token.value
     remedy = "random effects are written in parentheses, (x | group)" if "|" in token.value else "use I(...)"
-    raise FormulaError(f"{token.value!r} has no meaning between the terms of {formula!r}; {remedy}.")
-
-
-def _resolve(algebra: str, variables: tuple[Variable, ...], text: str) -> Terms:
-    try:
-        found = [[factor.expr for factor in term.factors] for term in _ALGEBRA.get_terms(algebra)]
-    except (FormulaicError, ValueError, TypeError, AttributeError):
-        raise FormulaError(f"The terms {text!r} cannot be read: check its operators.") from None
-    intercept = ["1"] in found
-    terms: list[tuple[int, ...]] = []
-    for factors in found:
-        if not all(factor[0] == "v" or factor == "1" for factor in factors):
-            raise FormulaError(
-                f"{text!r} multiplies a term by a number; use I(2 * x) for a multiple of a column."
-            )
-        term = tuple(sorted(int(factor[1:]) for factor in factors if factor != "1"))
-        if term and term not in terms:
-            terms.append(term)
-    return _without_offsets(variables, sorted(terms, key=len), intercept)
+    raise FormulaError(f"{token.value!r} has no meaning between the terms of {shown(formula)}; {remedy}.")
 
 
 def _is_offset(variable: Variable) -> bool:
     return isinstance(variable.expression, Call) and variable.expression.function == "offset"
 
 
-def _without_offsets(variables: tuple[Variable, ...], terms: list[tuple[int, ...]], intercept: bool) -> Terms:
+def _without_offsets(
+    variables: tuple[Variable, ...], terms: tuple[tuple[int, ...], ...], intercept: bool
+) -> Terms:
     offsets: list[Variable] = []
     for variable in filter(_is_offset, variables):
         call = variable.expression

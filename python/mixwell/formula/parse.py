@@ -9,7 +9,7 @@ from mixwell.errors import FormulaError
 from mixwell.formula.expand import Bar, expand_bar
 from mixwell.formula.expression import Call, Name, names, parse_expression
 from mixwell.formula.fixed import Terms, Variable, parse_terms
-from mixwell.formula.tokens import Token, is_operator, matching, source, tokenize
+from mixwell.formula.tokens import Token, is_operator, matching, shown, source, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,28 @@ class ParsedFormula:
     bars: tuple[Bar, ...]
 
 
+# Each is a term of the model, with a covariance matrix of its own.
+MOST_BARS = 100
+
+
 @lru_cache(maxsize=512)
 def _parse(formula: str) -> ParsedFormula:
     tokens = tokenize(formula)
     tildes = [index for index, token in enumerate(tokens) if is_operator(token, "~")]
     if len(tildes) != 1 or tildes[0] == 0:
         found = "no ~" if not tildes else "no response before the ~" if tildes[0] == 0 else "more than one ~"
-        raise FormulaError(f"{formula!r} has {found}; write response ~ terms + (1 | group).")
+        raise FormulaError(f"{shown(formula)} has {found}; write response ~ terms + (1 | group).")
     response = _response(tokens[: tildes[0]], formula)
     fixed, bars = _split_bars(tokens[tildes[0] + 1 :], formula)
     if not bars:
         raise FormulaError(
-            f"{formula!r} has no random effects: add at least one term such as (1 | group). "
+            f"{shown(formula)} has no random effects: add at least one term such as (1 | group). "
             "For a model without any, use least squares, for example statsmodels' ols()."
+        )
+    if len(bars) > MOST_BARS:
+        raise FormulaError(
+            f"{shown(formula)} stands for {len(bars):,} random-effect terms; at most {MOST_BARS} are fitted. "
+            "Write the grouping factors that are meant one by one."
         )
     terms = parse_terms(fixed, formula) if fixed else Terms((), (), True)
     _check_response_is_alone(response, terms, bars, formula)
@@ -98,11 +107,12 @@ def _split_bars(tokens: tuple[Token, ...], formula: str) -> tuple[tuple[Token, .
             if depth or (fixed and not is_operator(fixed[-1], "+")):
                 raise FormulaError(
                     f"{source(formula, tokens[position : stop + 1])} can only be added to the other terms "
-                    f"of {formula!r}, with +."
+                    f"of {shown(formula)}, with +."
                 )
             if stop + 1 < len(tokens) and not is_operator(tokens[stop + 1], "+", "-"):
                 raise FormulaError(
-                    f"{source(formula, tokens[position : stop + 1])} must be followed by + in {formula!r}."
+                    f"{source(formula, tokens[position : stop + 1])} must be followed by + "
+                    f"in {shown(formula)}."
                 )
             if fixed:
                 fixed.pop()
@@ -117,7 +127,7 @@ def _split_bars(tokens: tuple[Token, ...], formula: str) -> tuple[tuple[Token, .
             continue
         depth += is_operator(token, "(") - is_operator(token, ")")
         if depth == 0 and is_operator(token, "|", "||"):
-            raise FormulaError(f"Put the random effects of {formula!r} in parentheses: (x | group).")
+            raise FormulaError(f"Put the random effects of {shown(formula)} in parentheses: (x | group).")
         fixed.append(token)
         position += 1
     return tuple(fixed), tuple(bars)
@@ -144,12 +154,12 @@ def _check_response_is_alone(response: Variable, fixed: Terms, bars: tuple[Bar, 
     variables += [variable for bar in bars for variable in bar.group]
     if any(variable.expression == response.expression for variable in variables):
         raise FormulaError(
-            f"The response {response.name} also stands on the right side of {formula!r}; remove it."
+            f"The response {response.name} also stands on the right side of {shown(formula)}; remove it."
         )
     if isinstance(response.expression, Name):
         for variable in variables:
             if response.expression.value in names(variable.expression):
                 raise FormulaError(
-                    f"The response {response.name} also stands on the right side of {formula!r}, "
+                    f"The response {response.name} also stands on the right side of {shown(formula)}, "
                     f"in {variable.name}; remove it."
                 )

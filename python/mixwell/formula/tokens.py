@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,21 +10,17 @@ from mixwell.errors import FormulaError
 
 Kind = Literal["name", "number", "text", "operator"]
 
-# Longest first: the first that matches is taken.
-_OPERATORS = (
-    "%in%",
-    "%/%",
-    "%%",
-    "**",
-    "||",
-    "&&",
-    "==",
-    "!=",
-    "<=",
-    ">=",
-    *"|~+-*/^:(),=<>!&{}.",
+_OPERATORS = frozenset(
+    ("%in%", "%/%", "%%", "**", "||", "&&", "==", "!=", "<=", ">=", *"|~+-*/^:(),=<>!&{}.")
 )
+_LONGEST_FIRST = sorted({len(operator) for operator in _OPERATORS}, reverse=True)
 _OPENING = {"(": ")", "{": "}"}
+
+# A formula is text from anywhere, a web form included: what is longer or deeper is refused before any work.
+MOST_CHARACTERS = 100_000
+MOST_WORDS = 20_000
+MOST_NESTED = 100
+_MOST_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +49,22 @@ def tokenize(formula: str) -> tuple[Token, ...]:
     Raises
     ------
     FormulaError
-        For a character that has no meaning in formulas, or a quote or parenthesis that is not closed.
+        For a character that has no meaning in formulas, a quote or parenthesis that is not closed, more than
+        ``MOST_CHARACTERS`` characters or ``MOST_WORDS`` tokens, or parentheses in more than ``MOST_NESTED``
+        others.
 
     Examples
     --------
     >>> [token.value for token in tokenize("y ~ my.var + (`body mass` | größe)")]
     ['y', '~', 'my.var', '+', '(', 'body mass', '|', 'größe', ')']
     """
+    if len(formula) > MOST_CHARACTERS:
+        raise FormulaError(
+            f"The formula has {len(formula):,} characters; at most {MOST_CHARACTERS:,} are read. "
+            "Its beginning: " + shown(formula)
+        )
+    if any("\ud800" <= character <= "\udfff" for character in formula):
+        raise FormulaError(f"{shown(formula)} holds half a character (a surrogate), which no text has.")
     tokens: list[Token] = []
     position = 0
     while position < len(formula):
@@ -67,6 +73,11 @@ def tokenize(formula: str) -> tuple[Token, ...]:
             continue
         token = _next_token(formula, position)
         tokens.append(token)
+        if len(tokens) > MOST_WORDS:
+            raise FormulaError(
+                f"{shown(formula)} has more than {MOST_WORDS:,} names, numbers and operators, "
+                "the most that are read."
+            )
         position = token.stop
     _check_balance(formula, tokens)
     return tuple(tokens)
@@ -78,7 +89,9 @@ def _next_token(formula: str, start: int) -> Token:
     if first in "`'\"":
         stop = formula.find(first, start + 1)
         if stop < 0:
-            raise FormulaError(f"The quote {first} at position {start + 1} of {formula!r} is not closed.")
+            raise FormulaError(
+                f"The quote {first} at position {start + 1} of {shown(formula)} is not closed."
+            )
         return Token("name" if first == "`" else "text", formula[start + 1 : stop], start, stop + 1)
     if first.isdecimal() or (first == "." and following.isdecimal()):
         return _number(formula, start)
@@ -87,11 +100,11 @@ def _next_token(formula: str, start: int) -> Token:
         while stop < len(formula) and (formula[stop] == "." or ("a" + formula[stop]).isidentifier()):
             stop += 1
         return Token("name", formula[start:stop], start, stop)
-    for operator in _OPERATORS:
-        if formula.startswith(operator, start):
-            return Token("operator", operator, start, start + len(operator))
+    for length in _LONGEST_FIRST:
+        if formula[start : start + length] in _OPERATORS:
+            return Token("operator", formula[start : start + length], start, start + length)
     raise FormulaError(
-        f"The character {first!r} at position {start + 1} of {formula!r} has no meaning in a formula; "
+        f"The character {first!r} at position {start + 1} of {shown(formula)} has no meaning in a formula; "
         "write column names with unusual characters in backticks, `like this`."
     )
 
@@ -112,9 +125,11 @@ def _number(formula: str, start: int) -> Token:
     after = formula[stop : stop + 1]
     if text.count(".") > 1 or (after and ("a" + after).isidentifier() and after != "L"):
         raise FormulaError(
-            f"{(text + after)!r} at position {start + 1} of {formula!r} is neither a number nor a name; "
+            f"{(text + after)!r} at position {start + 1} of {shown(formula)} is neither a number nor a name; "
             "write column names that begin with a digit in backticks."
         )
+    if not math.isfinite(float(text)):
+        raise FormulaError(f"The number at position {start + 1} of {shown(formula)} is too large.")
     return Token("number", text, start, stop + (after == "L"))
 
 
@@ -125,13 +140,28 @@ def _check_balance(formula: str, tokens: list[Token]) -> None:
             continue
         if token.value in _OPENING:
             expected.append(_OPENING[token.value])
+            if len(expected) > MOST_NESTED:
+                raise FormulaError(
+                    f"{shown(formula)} nests more than {MOST_NESTED} parentheses, the most that are read."
+                )
         elif token.value in _OPENING.values() and (not expected or expected.pop() != token.value):
             raise FormulaError(
-                f"{token.value!r} at position {token.start + 1} of {formula!r} closes nothing: "
+                f"{token.value!r} at position {token.start + 1} of {shown(formula)} closes nothing: "
                 "check the parentheses."
             )
     if expected:
-        raise FormulaError(f"{expected[-1]!r} is missing in {formula!r}: a parenthesis is not closed.")
+        raise FormulaError(f"{expected[-1]!r} is missing in {shown(formula)}: a parenthesis is not closed.")
+
+
+def shown(formula: str) -> str:
+    """A formula in quotes, as messages show it: the beginning of a long one.
+
+    >>> shown("y ~ x"), shown("y ~ " + "x + " * 500)[-22:]
+    ("'y ~ x'", "x + ' ... (2,004 characters)"[-22:])
+    """
+    if len(formula) <= _MOST_SHOWN:
+        return repr(formula)
+    return f"{formula[:_MOST_SHOWN]!r} ... ({len(formula):,} characters)"
 
 
 def matching(tokens: tuple[Token, ...], start: int) -> int:
