@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 Labels = NDArray[np.object_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 # An integer column whose range is within this many times its length is coded by a lookup table.
 _TABLE_FACTOR = 4
@@ -89,6 +91,19 @@ class Factor:
 
 
 Column = Numbers | Logicals | Factor | Instants
+
+
+def owned(column: Column) -> Column:
+    """The column in memory of its own, which cannot be written to."""
+    if isinstance(column, Factor):
+        return replace(column, codes=_own(column.codes))
+    return replace(column, values=_own(column.values))
+
+
+def _own(values: NDArray[Scalar]) -> NDArray[Scalar]:
+    copy = values.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 def label(value: object) -> str:
@@ -214,15 +229,55 @@ def factor_from_codes(name: str, codes: NDArray[np.integer], levels: Iterable[ob
     return drop_unused(Factor(name, codes.astype(np.int32), names, missing if missing.any() else None))
 
 
+def combine(codes: Sequence[IntArray], sizes: Sequence[int]) -> tuple[IntArray, IntArray]:
+    """The combinations of several codes that occur.
+
+    They are coded anew after each factor: the product of all numbers of levels may exceed any integer, that
+    of two does not.
+
+    Parameters
+    ----------
+    codes
+        At least one array of length n, values 0..size-1.
+    sizes
+        Number of levels of each.
+
+    Returns
+    -------
+    Codes of length n, and per combination its codes, shape (q, factors): ascending, the first factor slowest.
+
+    Examples
+    --------
+    >>> first, second = np.array([1, 0, 1], dtype=np.int32), np.array([0, 2, 0], dtype=np.int32)
+    >>> found, combinations = combine([first, second], [2, 3])
+    >>> found.tolist(), combinations.tolist()
+    ([1, 0, 1], [[0, 2], [1, 0]])
+    """
+    found = codes[0]
+    combinations = np.arange(sizes[0], dtype=np.int32)[:, None]
+    for part, size in zip(codes[1:], sizes[1:], strict=True):
+        keys = found.astype(np.int64)
+        keys *= size
+        keys += part
+        found, distinct = factorize_numbers(Numbers("", keys, None))
+        before, own = np.divmod(distinct, size)
+        combinations = np.column_stack([combinations[before], own.astype(np.int32)])
+    return found, combinations
+
+
+def combined_labels(combinations: IntArray, levels: Sequence[Sequence[str]]) -> list[str]:
+    """Labels ``"A:a"`` of combinations, shape (q, factors)."""
+    columns = [[texts[i] for i in own] for texts, own in zip(levels, combinations.T.tolist(), strict=True)]
+    return [":".join(texts) for texts in zip(*columns, strict=True)]
+
+
 def combined(outer: Factor, inner: Factor) -> Factor:
     """The combinations of two factors that occur, as one factor ``outer:inner``."""
     known = (outer.codes >= 0) & (inner.codes >= 0)
-    keys = outer.codes.astype(np.int64) * len(inner.levels) + inner.codes
-    distinct, codes = np.unique(keys[known], return_inverse=True)
-    every = np.full(len(keys), -1, dtype=np.int32)
+    levels = (outer.levels, inner.levels)
+    codes, combinations = combine([outer.codes[known], inner.codes[known]], [len(texts) for texts in levels])
+    every = np.full(len(known), -1, dtype=np.int32)
     every[known] = codes
-    a, b = np.divmod(distinct, len(inner.levels))
-    levels = np.array(
-        [f"{outer.levels[i]}:{inner.levels[j]}" for i, j in zip(a, b, strict=True)], dtype=object
-    )
-    return Factor(f"{outer.name}:{inner.name}", every, levels, None if known.all() else ~known)
+    names = np.empty(len(combinations), dtype=object)
+    names[:] = combined_labels(combinations, levels)
+    return Factor(f"{outer.name}:{inner.name}", every, names, None if known.all() else ~known)

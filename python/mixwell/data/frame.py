@@ -6,7 +6,7 @@ pandas frames and dicts of arrays are read directly, everything else through nar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any, Literal, NoReturn
 
@@ -148,6 +148,8 @@ def as_column(name: str, values: object) -> Column:
     DataError
         When it is not one-dimensional or of a type models cannot use.
     """
+    if isinstance(values, np.ma.MaskedArray) and values.ndim == 1:
+        return _from_masked(name, values)
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
             raise DataError(f"The column {name!r} has {values.ndim} dimensions; give one value per row.")
@@ -165,6 +167,17 @@ def as_column(name: str, values: object) -> Column:
         return _from_pandas(name, pd.Series(values))
     except (ValueError, TypeError) as error:
         raise DataError(f"{name!r} cannot be read as a column: {error}.") from error
+
+
+def _from_masked(name: str, values: np.ma.MaskedArray[Any, Any]) -> Column:
+    """Masked entries are missing, whatever lies below the mask."""
+    mask = np.ma.getmaskarray(values)
+    if values.dtype.kind not in "iufb":
+        # pandas reads the mask
+        return _from_pandas(name, pd.Series(values))
+    column = as_column(name, values.data)
+    missing = mask if column.missing is None else mask | column.missing
+    return replace(column, missing=_mask(missing))
 
 
 def _numbers(name: str, values: np.ndarray) -> Numbers:

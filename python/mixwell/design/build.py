@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, Factor, IntArray, Numbers, as_factor, factorize_numbers
+from mixwell.arrays import read_only
+from mixwell.data.columns import Column, Factor, Numbers, as_factor, combine, combined_labels, owned
 from mixwell.data.frame import Frame, as_column, near, open_frame
 from mixwell.design.along import along_column, made_along
 from mixwell.design.check import (
@@ -125,6 +126,10 @@ def build_design(
     if rows.kept is not None:
         columns = {name: column.take(rows.kept) for name, column in columns.items()}
         extras = {label: column.take(rows.kept) for label, column in extras.items()}
+    else:
+        # what the caller does to the data later is nothing to the design
+        columns = {name: owned(column) for name, column in columns.items()}
+        extras = {label: Numbers(column.name, column.values.copy(), None) for label, column in extras.items()}
 
     values = Values(columns, {})
     y = check_response(parsed.response, values)
@@ -142,7 +147,7 @@ def build_design(
     made: dict[ColumnPlan, FloatArray] = {}
     for index, column in enumerate(planned):
         fill_column(column.plan, values.computed, x[:, index])
-        made.setdefault(column.plan, x[:, index])
+        made.setdefault(column.plan, read_only(x[:, index]))
 
     factors: dict[str, tuple[GroupingFactor, GroupingRecipe]] = {}
     terms: list[tuple[str, str, tuple[PlannedColumn, ...]]] = []
@@ -243,14 +248,12 @@ def _group(bar: Bar, values: Values) -> tuple[GroupingFactor, GroupingRecipe]:
     """Codes and levels of a grouping factor; combinations in order of the first variable, then the next."""
     parts = [group_variable(variable, values) for variable in bar.group]
     levels = tuple(tuple(part.levels) for part in parts)
-    if len(parts) == 1:
-        recipe = GroupingRecipe(bar.group, levels, np.arange(len(levels[0]), dtype=np.int64))
-        return GroupingFactor(bar.factor, parts[0].levels, parts[0].codes), recipe
-    combinations = Numbers(bar.factor, combine([part.codes for part in parts], levels), None)
-    codes, keys = factorize_numbers(combinations)
-    names = np.empty(len(keys), dtype=object)
-    names[:] = combined_labels(keys.astype(np.int64), levels)
-    return GroupingFactor(bar.factor, names, codes), GroupingRecipe(bar.group, levels, keys.astype(np.int64))
+    codes, combinations = combine([part.codes for part in parts], [len(texts) for texts in levels])
+    names = parts[0].levels
+    if len(parts) > 1:
+        names = np.empty(len(combinations), dtype=object)
+        names[:] = combined_labels(combinations, levels)
+    return GroupingFactor(bar.factor, names, codes), GroupingRecipe(bar.group, levels, combinations)
 
 
 def group_variable(variable: Variable, values: Values) -> Factor:
@@ -261,25 +264,6 @@ def group_variable(variable: Variable, values: Values) -> Factor:
             check_finite(column.floats(), variable.name)
         return as_factor(column)
     return factor_of(values.of(variable), variable.name)
-
-
-def combine(codes: Sequence[IntArray], levels: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    """One integer per combination of codes, the first factor slowest."""
-    keys = codes[0].astype(np.int64)
-    for part, texts in zip(codes[1:], levels[1:], strict=True):
-        keys *= len(texts)
-        keys += part
-    return keys
-
-
-def combined_labels(keys: NDArray[np.integer], levels: Sequence[tuple[str, ...]]) -> list[str]:
-    """Labels ``"A:a"`` of combinations."""
-    rest = keys
-    columns: list[list[str]] = []
-    for labels in reversed(levels):
-        rest, code = np.divmod(rest, len(labels))
-        columns.insert(0, [labels[index] for index in code.tolist()])
-    return [":".join(texts) for texts in zip(*columns, strict=True)]
 
 
 def _bar_terms(
@@ -313,7 +297,7 @@ def _random_column(
     if plan not in made:
         column = np.empty(n_rows)
         fill_column(plan, values.computed, column)
-        made[plan] = column
+        made[plan] = read_only(column)
     return made[plan]
 
 

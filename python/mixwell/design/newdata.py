@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mixwell.data.columns import BoolArray, Column, IntArray, Numbers
+from mixwell.data.columns import BoolArray, Column, IntArray, Numbers, combine, combined_labels
 from mixwell.data.frame import Frame, FrameKind, near, open_frame
 from mixwell.design.along import along_column, made_along
-from mixwell.design.build import combine, combined_labels, group_variable, offset_of
+from mixwell.design.build import group_variable, offset_of
 from mixwell.design.check import check_weights
 from mixwell.design.coding import ColumnPlan, Values, apply_coding, fill_column, level_table
 from mixwell.design.functions import numbers
@@ -239,14 +239,22 @@ def _codes(group: GroupingRecipe, values: Values) -> tuple[IntArray, tuple[str, 
     own = [tuple(part.levels) for part in parts]
     tables = [level_table(texts, levels) for texts, levels in zip(own, group.levels, strict=True)]
     codes = [table[part.codes] for table, part in zip(tables, parts, strict=True)]
-    keys = combine(codes, group.levels)
-    position = np.minimum(np.searchsorted(group.keys, keys), len(group.keys) - 1)
     every = np.logical_and.reduce([code >= 0 for code in codes])
-    seen = every & (group.keys[position] == keys)
-    found = np.where(seen, position, -1).astype(np.int32)
-    strange, positions = np.unique(combine([part.codes for part in parts], own)[~seen], return_inverse=True)
+    # coded together with the levels, which are all different: what has a level's code is that level
+    together = [np.append(group.combinations[:, i], code[every]) for i, code in enumerate(codes)]
+    merged, combinations = combine(together, [len(levels) for levels in group.levels])
+    q = len(group.combinations)
+    level = np.full(len(combinations), -1, dtype=np.int32)
+    level[merged[:q]] = np.arange(q, dtype=np.int32)
+    found = np.full(len(every), -1, dtype=np.int32)
+    found[every] = level[merged[q:]]
+    new = found < 0
     among = np.full(len(found), -1, dtype=np.int32)
-    among[~seen] = positions.reshape(-1)
+    among[new], strange = combine([part.codes[new] for part in parts], [len(texts) for texts in own])
+    if len(parts) == 1:
+        # a single factor's levels are all there, also those of rows with known ones
+        used = np.unique(among[new])
+        among[new], strange = np.searchsorted(used, among[new]), strange[used]
     return found, tuple(combined_labels(strange, own)), among
 
 

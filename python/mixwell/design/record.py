@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arrays import seal
 from mixwell.data.columns import Column
 from mixwell.data.frame import FrameKind
 from mixwell.design.coding import ColumnPlan, VariableCoding
@@ -39,6 +40,9 @@ class GroupingFactor:
     levels: NDArray[np.object_]
     codes: IntArray
 
+    def __post_init__(self) -> None:
+        seal(self)
+
     @property
     def n_levels(self) -> int:
         return len(self.levels)
@@ -66,6 +70,9 @@ class RandomTerm:
     label: str
     names: tuple[str, ...]
     columns: tuple[FloatArray, ...]
+
+    def __post_init__(self) -> None:
+        seal(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,9 @@ class Rows:
     kind: FrameKind
     index: pd.Index | None
 
+    def __post_init__(self) -> None:
+        seal(self)
+
     @property
     def n_dropped(self) -> int:
         return 0 if self.kept is None else self.n_given - len(self.kept)
@@ -126,13 +136,16 @@ class GroupingRecipe:
         The variables whose combinations are the levels.
     levels
         Per variable, its labels in order.
-    keys
-        Length q, ascending: each level's combination of the variables' codes, the first variable slowest.
+    combinations
+        Shape (q, variables), ascending: each level's codes of the variables, the first variable slowest.
     """
 
     variables: tuple[Variable, ...]
     levels: tuple[tuple[str, ...], ...]
-    keys: NDArray[np.int64]
+    combinations: IntArray
+
+    def __post_init__(self) -> None:
+        seal(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +215,7 @@ class Design:
     x_r_names
         The p column names as R spells them, ``"sexMale"``.
     variables
-        The columns that the fixed part and the left sides of the bars read, rows used only, by reference.
+        The columns that the fixed part and the left sides of the bars read, rows used only.
     rows
         Where the rows come from.
     recipe
@@ -223,6 +236,9 @@ class Design:
     variables: Mapping[str, Column] = field(default_factory=dict)
     rows: Rows | None = None
     recipe: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        seal(self)
 
     @property
     def n_obs(self) -> int:

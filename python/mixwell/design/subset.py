@@ -46,7 +46,7 @@ def subset(design: Design, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Design
             factors.append(GroupingFactor(factor.name, factor.levels[used], new_code[codes]))
         if design.recipe is not None:
             recipe = design.recipe.factors[i]
-            recipes.append(GroupingRecipe(recipe.variables, recipe.levels, recipe.keys[used]))
+            recipes.append(GroupingRecipe(recipe.variables, recipe.levels, recipe.combinations[used]))
     return replace(
         design,
         y=design.y[rows],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.arrays import seal
 from mixwell.kernel import Coordinates, Theta
 
 FloatArray = NDArray[np.float64]
@@ -42,6 +43,9 @@ class Trace:
     searches: NDArray[np.int64]
     chosen: int
 
+    def __post_init__(self) -> None:
+        seal(self)
+
     @property
     def evaluations(self) -> int:
         """Those of the search that ended at the optimum."""
@@ -65,6 +69,9 @@ class TermCertificate:
     rank: int
     null_space: FloatArray
     null_eigenvalue: float
+
+    def __post_init__(self) -> None:
+        seal(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,9 @@ class Curvature:
     log_pwrss_derivative: FloatArray
     active: NDArray[np.bool_]
 
+    def __post_init__(self) -> None:
+        seal(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -170,3 +180,6 @@ class Fit:
     trace: Trace
     certificate: Certificate
     curvature: Curvature
+
+    def __post_init__(self) -> None:
+        seal(self)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.data.columns import combine
 from mixwell.design.record import Design, GroupingFactor
 from mixwell.fit.record import Fit
 from mixwell.inference.groups import is_nested
@@ -185,14 +186,8 @@ def _positions(small: Design, inner: int, large: Design, outer: int) -> NDArray[
         return None
     if not is_nested(small.factors[inner], large.factors[outer]):
         return None
-    code = np.zeros(len(recipe.keys), dtype=np.int64)
-    scale = 1
-    rest = recipe.keys
-    for variable, levels in zip(reversed(recipe.variables), reversed(recipe.levels), strict=True):
-        rest, own = np.divmod(rest, len(levels))
-        if variable.expression not in known:
-            code += scale * own
-            scale *= len(levels)
+    further = [i for i, variable in enumerate(recipe.variables) if variable.expression not in known]
+    code, _ = combine([recipe.combinations[:, i] for i in further], [len(recipe.levels[i]) for i in further])
     _, dense = np.unique(code, return_inverse=True)
     out: NDArray[np.int64] = dense[small.factors[inner].codes].astype(np.int64)
     return out

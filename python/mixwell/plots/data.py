@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor
+from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor, combine
 from mixwell.data.frame import Frame, open_frame
 from mixwell.design.transforms import group_means
 from mixwell.errors import DataError
@@ -90,7 +90,7 @@ def cells(y: FloatArray, x: Factor, hue: Factor | None) -> Cells:
     hue_codes: Codes = np.zeros(len(y), dtype=np.int32) if hue is None else hue.codes
     hue_levels = ("",) if hue is None else tuple(hue.levels)
     width = len(hue_levels)
-    cell = x.codes * width + hue_codes
+    cell = x.codes.astype(np.int64) * width + hue_codes
     order = np.argsort(cell, kind="stable")
     ends = np.cumsum(np.bincount(cell, minlength=len(x.levels) * width))
     parts = np.split(y[order], ends[:-1])
@@ -386,7 +386,8 @@ def plot_spaghetti(
     series = as_factor(found[by]) if by is not None else None
     if by is not None and series is not None:
         check_series(by, len(series.levels))
-    codes = groups.codes if series is None else groups.codes * len(series.levels) + series.codes
+    both = [groups] if series is None else [groups, series]
+    codes, _ = combine([factor.codes for factor in both], [len(factor.levels) for factor in both])
     _, line = np.unique(codes, return_inverse=True)
     n_lines = int(line.max()) + 1
     shown = some_of(np.argsort(group_means(yv, line, n_lines), kind="stable"), most)

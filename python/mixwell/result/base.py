@@ -44,8 +44,8 @@ def row_labels(rows: Rows) -> pd.Index | None:
 
 
 def numbers_given(values: ArrayLike, what: str) -> FloatArray:
-    """An array of numbers, or an error that names it."""
+    """A copy of an array of numbers, NaN where masked, or an error that names it."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.array(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan))
     except (ValueError, TypeError) as error:
         raise DataError(f"{what} must be numbers: {error}.") from None
