@@ -22,6 +22,7 @@ from mixwell.errors import (
     ModelError,
     NewLevelsError,
     RankDeficiencyWarning,
+    ResourceError,
     SingularFitWarning,
 )
 from mixwell.explore import describe
@@ -52,6 +53,7 @@ __all__ = [
     "ModelError",
     "NewLevelsError",
     "RankDeficiencyWarning",
+    "ResourceError",
     "SingularFitWarning",
     "__version__",
     "anova",

@@ -25,6 +25,10 @@ class NewLevelsError(DataError):
     """New data holds levels of a factor that the fit has not seen."""
 
 
+class ResourceError(MixwellError, MemoryError):
+    """The model or what is asked of it needs more memory than can be had."""
+
+
 class ConvergenceError(MixwellError, RuntimeError):
     """The kernel could not evaluate or optimize the criterion."""
 

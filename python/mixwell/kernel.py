@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from mixwell._kernel import Deletions, KernelError, Problem, Refitter, profiled_criterion
 from mixwell.design import Design
-from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError, TooFewLevelsError
+from mixwell.errors import (
+    ConvergenceError,
+    DataError,
+    MixwellError,
+    ModelError,
+    ResourceError,
+    TooFewLevelsError,
+)
+from mixwell.memory import gibibytes
 
 if TYPE_CHECKING:
     from mixwell._kernel import CurveDict
@@ -48,6 +56,8 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
             f"The fixed effects reproduce the response {design.response_name!r} exactly, so no variance is "
             "left to estimate. Check that the response is not made of its predictors."
         )
+    if kind == "memory":
+        return ResourceError(_too_much_memory(indices[0], design))
     if kind == "core_too_large":
         return ModelError(f"{message}; drop the random slopes of one of them, or model fewer crossed factors")
     if kind == "too_few_levels":
@@ -75,6 +85,24 @@ def _translate(error: KernelError, design: Design) -> MixwellError:
         return DataError(message)
     return ConvergenceError(
         f"{message}; the data may be scaled beyond double precision (look at the smallest and largest values)"
+    )
+
+
+def _too_much_memory(needed: int, design: Design) -> str:
+    """What needs it, and what would need less."""
+    widths = [
+        sum(len(term.columns) for term in design.terms if term.factor == i)
+        for i in range(len(design.factors))
+    ]
+    factors = ", ".join(
+        f"{factor.name!r} ({factor.n_levels} levels" + (f" x {width} columns)" if width > 1 else ")")
+        for factor, width in zip(design.factors, widths, strict=True)
+    )
+    crossed = "; crossed factors take the square of all but the largest" if len(widths) > 1 else ""
+    return (
+        f"The model needs {gibibytes(needed)} of memory, which cannot be had: {design.n_obs} rows, "
+        f"{design.x.shape[1]} columns of the fixed part, random effects of {factors}{crossed}. Use factors "
+        "with fewer levels, fewer columns per level, or fewer rows."
     )
 
 

@@ -177,9 +177,27 @@ def test_rows_labelled_with_what_are_no_levels_are_refused(index: list[object]) 
         build_design("y ~ f + (1 | g)", pups(), contrasts={"f": ROW_LABELS.set_axis(index)})
 
 
-def test_response_is_the_caller_s_memory() -> None:
-    data = {"y": np.arange(6.0) ** 2, "g": list("aabbcc")}
-    assert np.shares_memory(build_design("y ~ 1 + (1 | g)", data).y, data["y"])
+def test_no_array_of_the_design_is_the_caller_s_memory() -> None:
+    data = {
+        "y": np.arange(6.0) ** 2,
+        "x": np.ones(6) * np.arange(6.0),
+        "g": np.arange(6, dtype=np.int32) // 2,
+    }
+    weights, offset = np.ones(6), np.arange(6.0)
+    design = build_design("y ~ x + (1 | g)", data, weights=weights, offset=offset)
+    own = [
+        design.y,
+        design.x,
+        design.weights,
+        design.offset,
+        *(factor.codes for factor in design.factors),
+        *(column for term in design.terms for column in term.columns),
+        *(column.values for column in design.variables.values()),
+    ]
+    for array in own:
+        assert not any(np.shares_memory(array, given) for given in (*data.values(), weights, offset))
+        assert not array.flags.writeable
+    assert all(given.flags.writeable for given in (*data.values(), weights, offset))
 
 
 # --- random terms

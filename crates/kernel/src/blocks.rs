@@ -10,6 +10,9 @@
 use std::sync::Arc;
 
 use crate::core_sparse::SparsePattern;
+use crate::error::KernelError;
+use crate::memory;
+use crate::watch;
 
 /// A grouping factor as the kernel orders them: by decreasing number of levels.
 #[derive(Clone, Debug)]
@@ -103,24 +106,24 @@ pub struct Blocks {
 }
 
 /// True when each level of `child` occurs with one level of `parent` only.
-fn is_nested(child: &[i32], q_child: usize, parent: &[i32]) -> bool {
-    let mut seen = vec![-1i32; q_child];
-    child.iter().zip(parent).all(|(&c, &p)| {
+fn is_nested(child: &[i32], q_child: usize, parent: &[i32]) -> Result<bool, KernelError> {
+    let mut seen = memory::filled(-1i32, &[q_child])?;
+    Ok(child.iter().zip(parent).all(|(&c, &p)| {
         let slot = &mut seen[c as usize];
         if *slot < 0 {
             *slot = p;
         }
         *slot == p
-    })
+    }))
 }
 
 /// Level of `parent` met by each level of `child`, which is nested in it. A level without rows gets 0.
-fn parent_levels(child: &[i32], q_child: usize, parent: &[i32]) -> Vec<u32> {
-    let mut out = vec![0u32; q_child];
+fn parent_levels(child: &[i32], q_child: usize, parent: &[i32]) -> Result<Vec<u32>, KernelError> {
+    let mut out = memory::filled(0u32, &[q_child])?;
     for (&c, &p) in child.iter().zip(parent) {
         out[c as usize] = p as u32;
     }
-    out
+    Ok(out)
 }
 
 /// Rows by level of a factor, in their order.
@@ -132,22 +135,22 @@ pub struct Grouped {
 }
 
 impl Grouped {
-    pub fn new(codes: &[i32], q: usize) -> Self {
-        let mut ptr = vec![0usize; q + 1];
+    pub fn new(codes: &[i32], q: usize) -> Result<Self, KernelError> {
+        let mut ptr = memory::filled(0usize, &[q + 1])?;
         for &c in codes {
             ptr[c as usize + 1] += 1;
         }
         for j in 0..q {
             ptr[j + 1] += ptr[j];
         }
-        let mut next = ptr.clone();
-        let mut order = vec![0u32; codes.len()];
+        let mut next = memory::copy(&ptr)?;
+        let mut order = memory::filled(0u32, &[codes.len()])?;
         for (i, &c) in codes.iter().enumerate() {
             let slot = &mut next[c as usize];
             order[*slot] = i as u32;
             *slot += 1;
         }
-        Self { ptr, order }
+        Ok(Self { ptr, order })
     }
 
     /// Rows of a level, ascending.
@@ -156,22 +159,27 @@ impl Grouped {
     }
 
     /// The same without the rows for which `out` is true.
-    pub fn without(&self, out: &[bool]) -> Self {
+    pub fn without(&self, out: &[bool]) -> Result<Self, KernelError> {
         let mut left =
-            Self { ptr: Vec::with_capacity(self.ptr.len()), order: Vec::with_capacity(self.order.len()) };
+            Self { ptr: memory::room(&[self.ptr.len()])?, order: memory::room(&[self.order.len()])? };
         left.ptr.push(0);
         for level in 1..self.ptr.len() {
             left.order.extend(self.rows(level - 1).iter().filter(|&&i| !out[i as usize]));
             left.ptr.push(left.order.len());
         }
-        left
+        Ok(left)
     }
 }
 
 impl Blocks {
     /// `sizes`: levels per factor; `codes`: level of each row, per factor; `terms`: factor and width of each term;
     /// `rank`: number of estimable fixed effects.
-    pub fn new(sizes: &[usize], codes: &[&[i32]], terms: &[(usize, usize)], rank: usize) -> Self {
+    pub fn new(
+        sizes: &[usize],
+        codes: &[&[i32]],
+        terms: &[(usize, usize)],
+        rank: usize,
+    ) -> Result<Self, KernelError> {
         let mut order: Vec<usize> = (0..sizes.len()).collect();
         order.sort_by_key(|&f| std::cmp::Reverse(sizes[f]));
         let mut term_place = vec![(0, 0); terms.len()];
@@ -194,11 +202,15 @@ impl Blocks {
         let mut core = vec![];
         let mut core_dim = 0;
         for f in 1..factors.len() {
-            if chain.iter().all(|&e| is_nested(of(e), factors[e].q, of(f))) {
+            let mut nested = true;
+            for &e in &chain {
+                nested = nested && is_nested(of(e), factors[e].q, of(f))?;
+            }
+            if nested {
                 chain.push(f);
             } else {
                 core.push((f, core_dim));
-                core_dim += factors[f].q * factors[f].k;
+                core_dim += memory::entries(&[factors[f].q, factors[f].k])?;
             }
         }
 
@@ -206,12 +218,13 @@ impl Blocks {
         let mut eliminated: Vec<Pattern> = Vec::with_capacity(chain.len());
         for (e, &f) in chain.iter().enumerate() {
             let (q, k) = (factors[f].q, factors[f].k);
-            let rows = Grouped::new(of(f), q);
-            let mut core_ptr = vec![0usize; q + 1];
-            let mut core_rows = vec![];
+            let rows = Grouped::new(of(f), q)?;
+            let mut core_ptr = memory::filled(0usize, &[q + 1])?;
+            let mut core_rows: Vec<u32> = vec![];
             // rows of this level meet the core levels directly; those met through nested children are the same rows
             let mut met: Vec<u32> = vec![];
             for j in 0..q {
+                watch::check()?;
                 for &(g, offset) in &core {
                     let (codes_g, k_g) = (of(g), factors[g].k);
                     met.clear();
@@ -220,6 +233,7 @@ impl Blocks {
                     met.dedup();
                     for &l in &met {
                         let start = offset + l as usize * k_g;
+                        memory::grow(&mut core_rows, k_g)?;
                         core_rows.extend((start..start + k_g).map(|c| c as u32));
                     }
                 }
@@ -230,7 +244,7 @@ impl Blocks {
             for (g, &h) in chain.iter().enumerate().skip(e + 1) {
                 parents.push(Parent {
                     elim: g,
-                    level: parent_levels(of(f), q, of(h)),
+                    level: parent_levels(of(f), q, of(h))?,
                     core_map: vec![],
                     first_row,
                 });
@@ -251,7 +265,7 @@ impl Blocks {
             for i in 0..eliminated[e].parents.len() {
                 let parent = &eliminated[e].parents[i];
                 let above = &eliminated[parent.elim];
-                let mut map = Vec::with_capacity(eliminated[e].core_rows.len());
+                let mut map = memory::room(&[eliminated[e].core_rows.len()])?;
                 for j in 0..eliminated[e].q {
                     let rows = above.core(parent.level[j] as usize);
                     // both lists ascend, and the parent's contains the child's
@@ -267,8 +281,24 @@ impl Blocks {
             }
         }
         let mut out = Self { factors, eliminated, core, core_dim, core_pattern: None, tail, term_place };
-        out.core_pattern = SparsePattern::choose(&out).map(Arc::new);
-        out
+        out.core_pattern = SparsePattern::choose(&out)?.map(Arc::new);
+        Ok(out)
+    }
+
+    /// Memory of a problem and of the two factorizations and the inverse that a search holds at a time (the large parts).
+    pub fn bytes_of_an_evaluation(&self) -> Result<usize, KernelError> {
+        let core = match &self.core_pattern {
+            Some(pattern) => pattern.entries(),
+            None => memory::entries(&[self.core_dim, self.core_dim])?,
+        };
+        let mut total = memory::entries(&[4, core])?;
+        for e in &self.eliminated {
+            // crossproducts, two factors (what later ones are made from is kept), an inverse
+            let copies = if e.factor == self.eliminated[0].factor { 4 } else { 6 };
+            let of_level = memory::entries(&[e.total_rows() + e.q * e.k, e.k])?;
+            total = total.saturating_add(memory::entries(&[copies, of_level])?);
+        }
+        memory::entries(&[total, size_of::<f64>()])
     }
 
     /// Core factor (position in `factors`) and first core coordinate of each core level, in core order.
@@ -281,6 +311,7 @@ impl Blocks {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -289,7 +320,7 @@ mod tests {
         let child = [0, 0, 1, 1, 2, 2, 3, 3];
         let school = [0, 0, 0, 0, 1, 1, 1, 1];
         let item = [0, 1, 0, 1, 0, 1, 0, 1];
-        let b = Blocks::new(&[4, 2, 2], &[&child, &school, &item], &[(0, 2), (1, 1), (2, 1)], 1);
+        let b = Blocks::new(&[4, 2, 2], &[&child, &school, &item], &[(0, 2), (1, 1), (2, 1)], 1).unwrap();
         assert_eq!(b.eliminated.len(), 2);
         assert_eq!(b.core, vec![(2, 0)]);
         assert_eq!(b.eliminated[0].parents[0].level, vec![0, 0, 1, 1]);

@@ -1,13 +1,12 @@
 //! What can be proved about a stationary point on the cone of covariance matrices.
 
-use rayon::prelude::*;
-
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::gradient::{FirstOrder, average_information, term_direction};
 use crate::hessian;
 use crate::newton::{Objective, Point, active_coordinates, row_sizes, second_order_of_product};
+use crate::pool;
 use crate::problem::Problem;
 
 /// Steps of the differences of the gradient, in units of the term's T: four evaluations per parameter for small problems,
@@ -128,7 +127,7 @@ impl Curvature {
             first,
             &point.information,
             objective.reml,
-        ) {
+        )? {
             Some(closed) => closed,
             None => Self::differences(objective, theta, first, &active)?,
         };
@@ -168,7 +167,7 @@ impl Curvature {
         let along = |b: usize| difference_column(objective, theta, first, sizes[b], b);
         let free: Vec<usize> = (0..m).filter(|&b| active[b]).collect();
         let columns: Result<Vec<_>, _> = if worth_threads(objective.problem) {
-            free.par_iter().map(|&b| along(b)).collect()
+            pool::map(&free, |&b| along(b)).into_iter().collect()
         } else {
             free.iter().map(|&b| along(b)).collect()
         };
@@ -281,7 +280,7 @@ fn term_optimality(
                 &factor,
                 &modes,
                 &[term_direction(objective.problem, term, &outer)],
-            );
+            )?;
             let scale = objective.problem.n_effective(objective.reml) / factor.pwrss;
             let curvature = (scale * (q[0] - s[0] * s[0] / factor.pwrss)).max(f64::MIN_POSITIVE);
             let step = -values[0] / curvature;

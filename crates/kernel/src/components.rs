@@ -53,7 +53,7 @@ impl Components {
             log_det_gradient: gradient(&first.information),
             log_pwrss_gradient: gradient(&first.score_outer).iter().map(|g| -g / at.pwrss).collect(),
             beta: unscale_coefficients(problem, &modes.beta),
-            vcov_unscaled: unscale_fixed(problem, &fixed_covariance(problem, &at)),
+            vcov_unscaled: unscale_fixed(problem, &fixed_covariance(problem, &at)?),
         })
     }
 }

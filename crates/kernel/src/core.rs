@@ -8,6 +8,7 @@ pub use crate::core_dense::DenseCore;
 pub use crate::core_sparse::{SparseCore, SparsePattern};
 use crate::dense;
 use crate::error::KernelError;
+use crate::memory;
 
 /// The core matrix, its factor or its (selected) inverse.
 #[derive(Clone, Debug)]
@@ -17,10 +18,25 @@ pub enum CoreMatrix {
 }
 
 impl CoreMatrix {
-    pub fn zeros(blocks: &Blocks) -> Self {
-        match &blocks.core_pattern {
-            Some(pattern) => Self::Sparse(SparseCore::zeros(Arc::clone(pattern))),
-            None => Self::Dense(DenseCore::zeros(blocks.core_dim)),
+    pub fn zeros(blocks: &Blocks) -> Result<Self, KernelError> {
+        Ok(match &blocks.core_pattern {
+            Some(pattern) => Self::Sparse(SparseCore::zeros(Arc::clone(pattern))?),
+            None => Self::Dense(DenseCore::zeros(blocks.core_dim)?),
+        })
+    }
+
+    /// A copy, if it can be had.
+    pub fn copy(&self) -> Result<Self, KernelError> {
+        Ok(match self {
+            Self::Dense(m) => Self::Dense(m.copy()?),
+            Self::Sparse(m) => Self::Sparse(m.copy()?),
+        })
+    }
+
+    pub fn fill(&mut self, value: f64) {
+        match self {
+            Self::Dense(m) => m.values.fill(value),
+            Self::Sparse(m) => m.values.fill(value),
         }
     }
 
@@ -40,7 +56,7 @@ impl CoreMatrix {
     }
 
     /// Adds sign * V V' of every level, V being the core rows of its panel.
-    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
+    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) -> Result<(), KernelError> {
         match self {
             Self::Dense(m) => m.add_panels(pattern, panel, sign),
             Self::Sparse(m) => m.add_panels(pattern, panel, sign),
@@ -60,7 +76,7 @@ impl CoreMatrix {
     }
 
     /// Y'A Y (k x k) of every level, Y being the core rows of its panel and A this inverse.
-    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
+    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Result<Vec<f64>, KernelError> {
         match self {
             Self::Dense(m) => m.quadratic_forms(pattern, panel),
             Self::Sparse(m) => m.quadratic_forms(pattern, panel),
@@ -76,8 +92,9 @@ impl CoreMatrix {
     }
 
     /// The k x k diagonal blocks of the core levels, one after the other.
-    pub fn diagonal_blocks(&self, blocks: &Blocks) -> Vec<f64> {
-        let mut out = vec![];
+    pub fn diagonal_blocks(&self, blocks: &Blocks) -> Result<Vec<f64>, KernelError> {
+        let widest = blocks.core.iter().map(|&(f, _)| blocks.factors[f].k).max().unwrap_or(0);
+        let mut out = memory::room(&[blocks.core_dim, widest])?;
         for (f, start) in blocks.core_levels() {
             let k = blocks.factors[f].k;
             for b in 0..k {
@@ -86,7 +103,7 @@ impl CoreMatrix {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     pub fn add_identity(&mut self) {
@@ -109,27 +126,33 @@ impl CoreMatrix {
     }
 
     /// B <- L^-1 B (m columns); rows in elimination order.
-    pub fn forward(&self, b: &mut [f64], m: usize) {
+    pub fn forward(&self, b: &mut [f64], m: usize) -> Result<(), KernelError> {
         match self {
-            Self::Dense(c) => c.forward(b, m),
+            Self::Dense(c) => {
+                c.forward(b, m);
+                Ok(())
+            }
             Self::Sparse(c) => c.forward(b, m),
         }
     }
 
     /// B <- L^-T B (m columns); rows in elimination order on entry.
-    pub fn backward(&self, b: &mut [f64], m: usize) {
+    pub fn backward(&self, b: &mut [f64], m: usize) -> Result<(), KernelError> {
         match self {
-            Self::Dense(c) => c.backward(b, m),
+            Self::Dense(c) => {
+                c.backward(b, m);
+                Ok(())
+            }
             Self::Sparse(c) => c.backward(b, m),
         }
     }
 
     /// Inverse of L L': all of it (dense) or its entries in the pattern of L (sparse).
-    pub fn inverse(&self) -> Self {
-        match self {
-            Self::Dense(m) => Self::Dense(m.inverse()),
-            Self::Sparse(m) => Self::Sparse(m.inverse()),
-        }
+    pub fn inverse(&self) -> Result<Self, KernelError> {
+        Ok(match self {
+            Self::Dense(m) => Self::Dense(m.inverse()?),
+            Self::Sparse(m) => Self::Sparse(m.inverse()?),
+        })
     }
 
     /// Entry (a, b) with a >= b, or any entry of an inverse that lies in the pattern.

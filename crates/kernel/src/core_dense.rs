@@ -3,16 +3,19 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::blocks::{Blocks, Pattern};
 use crate::dense;
 use crate::error::KernelError;
+use crate::memory;
+use crate::pool;
+use crate::watch;
 
 /// Entries of a tile of columns that stays in cache while all levels pass over it.
 const TILE: usize = 1 << 19;
 /// Partial sums that threads share.
 const PARTS: usize = 4;
+/// Levels between two looks at whether the work is to stop.
+const LEVELS_BETWEEN: usize = 256;
 /// Levels whose panels are combined into one dense product.
 const BATCH: usize = 64;
 
@@ -33,10 +36,15 @@ fn batches(q: usize) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Core rows of the panels of some levels, spread over the whole core: dim x (levels * k), column-major.
-fn spread(pattern: &Pattern, panel: &[f64], levels: Range<usize>, dim: usize, out: &mut Vec<f64>) {
+fn spread(
+    pattern: &Pattern,
+    panel: &[f64],
+    levels: Range<usize>,
+    dim: usize,
+    out: &mut Vec<f64>,
+) -> Result<(), KernelError> {
     let k = pattern.k;
-    out.clear();
-    out.resize(dim * k * levels.len(), 0.0);
+    memory::clear(out, &[dim, k, levels.len()])?;
     for (index, j) in levels.enumerate() {
         let first = (pattern.start(j) + pattern.parent_rows) * k;
         for (c, &at) in pattern.core(j).iter().enumerate() {
@@ -45,6 +53,7 @@ fn spread(pattern: &Pattern, panel: &[f64], levels: Range<usize>, dim: usize, ou
             }
         }
     }
+    Ok(())
 }
 
 /// Column-major dim x dim.
@@ -55,8 +64,13 @@ pub struct DenseCore {
 }
 
 impl DenseCore {
-    pub fn zeros(dim: usize) -> Self {
-        Self { dim, values: vec![0.0; dim * dim] }
+    pub fn zeros(dim: usize) -> Result<Self, KernelError> {
+        Ok(Self { dim, values: memory::zeros(&[dim, dim])? })
+    }
+
+    /// A copy, if it can be had.
+    pub fn copy(&self) -> Result<Self, KernelError> {
+        Ok(Self { dim: self.dim, values: memory::copy(&self.values)? })
     }
 
     /// Adds to the entry at (row, col) or its mirror image.
@@ -67,32 +81,37 @@ impl DenseCore {
     }
 
     /// Adds sign * V V' of every level, V being the core rows of its panel.
-    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
+    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) -> Result<(), KernelError> {
         if pattern.core_rows.is_empty() {
-            return;
+            return Ok(());
         }
         if pattern.meets_most_of_core(self.dim) {
             let mut buffer = vec![];
             for levels in batches(pattern.q) {
+                watch::check()?;
                 let m = pattern.k * levels.len();
-                spread(pattern, panel, levels, self.dim, &mut buffer);
+                spread(pattern, panel, levels, self.dim, &mut buffer)?;
                 dense::add_outer_lower(self.dim, m, sign, &buffer, &mut self.values);
             }
-            return;
+            return Ok(());
         }
         match pattern.k {
             1 => self.add_panels_sized::<1>(pattern, panel, sign),
             2 => self.add_panels_sized::<2>(pattern, panel, sign),
             _ => self.add_panels_sized::<0>(pattern, panel, sign),
         }
+        watch::check()
     }
 
     fn add_panels_sized<const K: usize>(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
         let k = if K > 0 { K } else { pattern.k };
         let (dim, width) = (self.dim, tile_width(self.dim));
-        let work = |(tile, values): (usize, &mut [f64])| {
+        let work = |tile: usize, values: &mut [f64]| {
             let first = tile * width;
             for j in 0..pattern.q {
+                if j % LEVELS_BETWEEN == 0 && watch::is_stopped() {
+                    return;
+                }
                 let core = pattern.core(j);
                 let at = (pattern.start(j) + pattern.parent_rows) * k;
                 let rows = &panel[at..at + core.len() * k];
@@ -106,18 +125,17 @@ impl DenseCore {
             }
         };
         if dim <= width {
-            work((0, &mut self.values));
+            work(0, &mut self.values);
         } else {
-            self.values.par_chunks_mut(dim * width).enumerate().for_each(work);
+            pool::for_chunks(&mut self.values, dim * width, work);
         }
     }
 
     /// Y'A Y (k x k) of every level, Y being the core rows of its panel and A this matrix (both
     /// triangles filled).
-    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
-        let size = pattern.q * pattern.k * pattern.k;
+    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Result<Vec<f64>, KernelError> {
         if pattern.core_rows.is_empty() {
-            return vec![0.0; size];
+            return memory::zeros(&[pattern.q, pattern.k, pattern.k]);
         }
         if pattern.meets_most_of_core(self.dim) {
             return self.quadratic_forms_dense(pattern, panel);
@@ -129,7 +147,11 @@ impl DenseCore {
         }
     }
 
-    fn quadratic_forms_sized<const K: usize>(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
+    fn quadratic_forms_sized<const K: usize>(
+        &self,
+        pattern: &Pattern,
+        panel: &[f64],
+    ) -> Result<Vec<f64>, KernelError> {
         let k = if K > 0 { K } else { pattern.k };
         let (dim, width) = (self.dim, tile_width(self.dim));
         let work = |tile: usize, out: &mut [f64]| {
@@ -137,6 +159,9 @@ impl DenseCore {
             let values = &self.values[first * dim..((first + width) * dim).min(dim * dim)];
             let mut s = vec![0.0; k];
             for j in 0..pattern.q {
+                if j % LEVELS_BETWEEN == 0 && watch::is_stopped() {
+                    return;
+                }
                 let core = pattern.core(j);
                 let at = (pattern.start(j) + pattern.parent_rows) * k;
                 let rows = &panel[at..at + core.len() * k];
@@ -160,37 +185,36 @@ impl DenseCore {
                 }
             }
         };
-        let size = pattern.q * k * k;
         let tiles = dim.div_ceil(width);
+        let mut out = memory::zeros(&[pattern.q, k, k])?;
         if tiles == 1 {
-            let mut out = vec![0.0; size];
             work(0, &mut out);
-            return out;
+            watch::check()?;
+            return Ok(out);
         }
         // a fixed split, so that sums do not depend on the number of threads
-        let parts: Vec<Vec<f64>> = (0..PARTS)
-            .into_par_iter()
-            .map(|part| {
-                let mut out = vec![0.0; size];
-                (part..tiles).step_by(PARTS).for_each(|tile| work(tile, &mut out));
-                out
-            })
-            .collect();
-        let mut out = vec![0.0; size];
-        for part in &parts {
-            dense::axpy(1.0, part, &mut out);
+        let parts: [usize; PARTS] = std::array::from_fn(|part| part);
+        let parts = pool::map(&parts, |&part| {
+            let mut out = memory::zeros(&[pattern.q, k, k])?;
+            (part..tiles).step_by(PARTS).for_each(|tile| work(tile, &mut out));
+            Ok(out)
+        });
+        for part in parts {
+            dense::axpy(1.0, &part?, &mut out);
         }
-        out
+        watch::check()?;
+        Ok(out)
     }
 
-    fn quadratic_forms_dense(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
+    fn quadratic_forms_dense(&self, pattern: &Pattern, panel: &[f64]) -> Result<Vec<f64>, KernelError> {
         let (k, dim) = (pattern.k, self.dim);
-        let mut out = vec![0.0; pattern.q * k * k];
+        let mut out = memory::zeros(&[pattern.q, k, k])?;
         let (mut y, mut product) = (vec![], vec![]);
         for levels in batches(pattern.q) {
+            watch::check()?;
             let m = k * levels.len();
-            spread(pattern, panel, levels.clone(), dim, &mut y);
-            product.resize(dim * m, 0.0);
+            spread(pattern, panel, levels.clone(), dim, &mut y)?;
+            memory::clear(&mut product, &[dim, m])?;
             dense::multiply(dim, dim, m, &self.values, &y, &mut product);
             for (index, j) in levels.enumerate() {
                 let block = index * k * dim..(index + 1) * k * dim;
@@ -204,7 +228,7 @@ impl DenseCore {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     /// Replaces the matrix A by T' A T (`transposed`) or T A T' over the blocks of the core levels.
@@ -281,10 +305,10 @@ impl DenseCore {
     }
 
     /// Inverse of L L', both triangles.
-    pub fn inverse(&self) -> Self {
-        let mut out = Self::zeros(self.dim);
-        dense::inverse_from_cholesky(self.dim, &self.values, &mut out.values);
-        out
+    pub fn inverse(&self) -> Result<Self, KernelError> {
+        let mut out = Self::zeros(self.dim)?;
+        dense::inverse_from_cholesky(self.dim, &self.values, &mut out.values)?;
+        Ok(out)
     }
 
     /// Entry (a, b) of an inverse, or of the lower triangle when a >= b.

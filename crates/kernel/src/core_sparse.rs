@@ -4,18 +4,22 @@
 
 use std::sync::Arc;
 
-use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::dyn_stack::MemStack;
 use faer::sparse::SymbolicSparseColMatRef;
 use faer::sparse::linalg::amd;
 
 use crate::blocks::{Blocks, Pattern};
 use crate::dense;
 use crate::error::KernelError;
+use crate::memory;
+use crate::watch;
 
 /// Cores up to this dimension are dense.
 const ALWAYS_DENSE: usize = 700;
 /// Pairs of levels beyond which the pattern is not even formed.
 const MOST_PAIRS: usize = 200_000_000;
+/// Bytes per pair of levels in the lists of neighbours while they grow.
+const PAIR_BYTES: usize = 8;
 /// A dense factorization does this many more operations per second than this sparse one.
 const DENSE_ADVANTAGE: f64 = 30.0;
 /// Largest dense core: beyond it (8 bytes * dim^2, three times) memory runs out before time does.
@@ -44,13 +48,13 @@ pub struct SparsePattern {
 
 impl SparsePattern {
     /// The pattern of the core after eliminating `top`, the last eliminated factor, when sparse work is cheaper.
-    pub fn choose(blocks: &Blocks) -> Option<Self> {
-        let top = blocks.eliminated.last()?;
+    pub fn choose(blocks: &Blocks) -> Result<Option<Self>, KernelError> {
+        let Some(top) = blocks.eliminated.last() else { return Ok(None) };
         if blocks.core_dim <= ALWAYS_DENSE {
-            return None;
+            return Ok(None);
         }
         let levels: Vec<(usize, usize)> = blocks.core_levels().collect();
-        let mut level_of = vec![0u32; blocks.core_dim];
+        let mut level_of = memory::filled(0u32, &[blocks.core_dim])?;
         for (l, &(f, start)) in levels.iter().enumerate() {
             level_of[start..start + blocks.factors[f].k].fill(l as u32);
         }
@@ -63,10 +67,12 @@ impl SparsePattern {
         // levels that meet more pairs than the matrix has entries fill it, or nearly
         let likely_full = pairs > blocks.core_dim * blocks.core_dim / 2 && blocks.core_dim < 8000;
         if pairs > MOST_PAIRS || likely_full {
-            return None;
+            return Ok(None);
         }
-        let mut neighbours: Vec<Vec<u32>> = vec![vec![]; levels.len()];
+        memory::check(pairs.min(levels.len().pow(2)).saturating_mul(PAIR_BYTES))?;
+        let mut neighbours: Vec<Vec<u32>> = memory::filled(vec![], &[levels.len()])?;
         for j in 0..top.q {
+            watch::check()?;
             let list = met(j);
             for &a in &list {
                 let mine = &mut neighbours[a as usize];
@@ -82,33 +88,31 @@ impl SparsePattern {
             list.sort_unstable();
             list.dedup();
         }
-        let order = fill_reducing_order(&neighbours)?;
-        let pattern = Self::symbolic(blocks, &levels, &neighbours, &order);
-        let dense = (blocks.core_dim as f64).powi(3) / 3.0;
-        (pattern.work() < dense).then_some(pattern)
+        let Some(order) = fill_reducing_order(&neighbours)? else { return Ok(None) };
+        Self::symbolic(blocks, &levels, &neighbours, &order)
     }
 
     /// Time of a factorization, in multiplications of a dense one.
     pub fn work(&self) -> f64 {
-        let panels = self.height.iter().zip(&self.width);
-        DENSE_ADVANTAGE * panels.map(|(&h, &w)| (h as f64).powi(2) * w as f64).sum::<f64>()
+        self.height.iter().zip(&self.width).map(|(&h, &w)| panel_work(h, w)).sum()
     }
 
+    /// None where a dense factorization is cheaper; a pattern that fills is given up before it is formed.
     fn symbolic(
         blocks: &Blocks,
         levels: &[(usize, usize)],
         neighbours: &[Vec<u32>],
         order: &[usize],
-    ) -> Self {
+    ) -> Result<Option<Self>, KernelError> {
         let nb = levels.len();
-        let mut position = vec![0u32; nb];
+        let mut position = memory::filled(0u32, &[nb])?;
         for (at, &level) in order.iter().enumerate() {
             position[level] = at as u32;
         }
         let width: Vec<usize> = order.iter().map(|&l| blocks.factors[levels[l].0].k).collect();
         let factor: Vec<usize> = order.iter().map(|&l| levels[l].0).collect();
         let mut start = Vec::with_capacity(nb);
-        let mut place = vec![(0u32, 0u32); blocks.core_dim];
+        let mut place = memory::filled((0u32, 0u32), &[blocks.core_dim])?;
         let mut at = 0;
         for (block, &level) in order.iter().enumerate() {
             start.push(at);
@@ -118,11 +122,16 @@ impl SparsePattern {
             }
         }
         // column structures: own neighbours below, and the structures of children in the elimination tree
-        let mut structures: Vec<Vec<u32>> = Vec::with_capacity(nb);
-        let mut children: Vec<Vec<usize>> = vec![vec![]; nb];
-        let mut mark = vec![usize::MAX; nb];
+        let dense = (blocks.core_dim as f64).powi(3) / 3.0;
+        let mut work = 0.0;
+        let mut structures: Vec<Vec<u32>> = memory::room(&[nb])?;
+        let mut children: Vec<Vec<usize>> = memory::filled(vec![], &[nb])?;
+        let mut rows: Vec<u32> = memory::room(&[nb])?;
+        let mut mark = memory::filled(usize::MAX, &[nb])?;
         for c in 0..nb {
-            let mut rows = vec![c as u32];
+            watch::check()?;
+            rows.clear();
+            rows.push(c as u32);
             mark[c] = c;
             let mut visit = |r: u32, rows: &mut Vec<u32>| {
                 if r as usize > c && mark[r as usize] != c {
@@ -142,8 +151,13 @@ impl SparsePattern {
             if let Some(&parent) = rows.get(1) {
                 children[parent as usize].push(c);
             }
-            structures.push(rows);
+            work += panel_work(rows.iter().map(|&r| width[r as usize]).sum(), width[c]);
+            if work >= dense {
+                return Ok(None);
+            }
+            structures.push(memory::copy(&rows)?);
         }
+        let stored = structures.iter().map(Vec::len).sum();
         let mut out = Self {
             dim: blocks.core_dim,
             place,
@@ -151,8 +165,8 @@ impl SparsePattern {
             width,
             start,
             col_ptr: vec![0],
-            row_blocks: vec![],
-            row_offset: vec![],
+            row_blocks: memory::room(&[stored])?,
+            row_offset: memory::room(&[stored])?,
             height: vec![],
             value_ptr: vec![0],
         };
@@ -169,7 +183,12 @@ impl SparsePattern {
             values += height * out.width[c];
             out.value_ptr.push(values);
         }
-        out
+        Ok(Some(out))
+    }
+
+    /// Number of values stored.
+    pub fn entries(&self) -> usize {
+        self.value_ptr[self.blocks()]
     }
 
     fn blocks(&self) -> usize {
@@ -217,33 +236,44 @@ impl SparsePattern {
     }
 }
 
+/// Time of a panel of the factor, in multiplications of a dense factorization.
+fn panel_work(height: usize, width: usize) -> f64 {
+    DENSE_ADVANTAGE * (height as f64).powi(2) * width as f64
+}
+
 /// Approximate minimum degree order of an undirected graph.
-fn fill_reducing_order(neighbours: &[Vec<u32>]) -> Option<Vec<usize>> {
+fn fill_reducing_order(neighbours: &[Vec<u32>]) -> Result<Option<Vec<usize>>, KernelError> {
     let n = neighbours.len();
     let mut col_ptr = vec![0usize];
-    let mut row_idx: Vec<usize> = vec![];
+    let mut row_idx: Vec<usize> = memory::room(&[neighbours.iter().map(Vec::len).sum::<usize>() / 2 + 1])?;
     for (c, list) in neighbours.iter().enumerate() {
         row_idx.extend(list.iter().map(|&r| r as usize).filter(|&r| r < c));
         col_ptr.push(row_idx.len());
     }
     let matrix = SymbolicSparseColMatRef::new_checked(n, n, &col_ptr, None, &row_idx);
-    let (mut order, mut inverse) = (vec![0usize; n], vec![0usize; n]);
-    let mut buffer = MemBuffer::new(amd::order_scratch::<usize>(n, row_idx.len()));
-    amd::order(&mut order, &mut inverse, matrix, amd::Control::default(), MemStack::new(&mut buffer)).ok()?;
-    Some(order)
+    let (mut order, mut inverse) = (memory::filled(0usize, &[n])?, memory::filled(0usize, &[n])?);
+    let mut buffer = dense::workspace(amd::order_scratch::<usize>(n, row_idx.len()))?;
+    let stack = MemStack::new(&mut buffer);
+    let found = amd::order(&mut order, &mut inverse, matrix, amd::Control::default(), stack);
+    Ok(found.is_ok().then_some(order))
 }
 
 /// Values in the pattern of the factor: the matrix, its Cholesky factor, or its selected inverse.
 #[derive(Clone, Debug)]
 pub struct SparseCore {
     pattern: Arc<SparsePattern>,
-    values: Vec<f64>,
+    pub values: Vec<f64>,
 }
 
 impl SparseCore {
-    pub fn zeros(pattern: Arc<SparsePattern>) -> Self {
-        let values = vec![0.0; pattern.value_ptr[pattern.blocks()]];
-        Self { pattern, values }
+    pub fn zeros(pattern: Arc<SparsePattern>) -> Result<Self, KernelError> {
+        let values = memory::zeros(&[pattern.entries()])?;
+        Ok(Self { pattern, values })
+    }
+
+    /// A copy, if it can be had.
+    pub fn copy(&self) -> Result<Self, KernelError> {
+        Ok(Self { pattern: Arc::clone(&self.pattern), values: memory::copy(&self.values)? })
     }
 
     pub fn dim(&self) -> usize {
@@ -260,11 +290,12 @@ impl SparseCore {
         }
     }
 
-    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) {
+    pub fn add_panels(&mut self, pattern: &Pattern, panel: &[f64], sign: f64) -> Result<(), KernelError> {
         let k = pattern.k;
         let sp = Arc::clone(&self.pattern);
         let mut list = vec![];
         for j in 0..pattern.q {
+            watch::check()?;
             sp.level_blocks(pattern.core(j), &mut list);
             let base = (pattern.start(j) + pattern.parent_rows) * k;
             let row = |r: usize| &panel[base + r * k..base + (r + 1) * k];
@@ -281,15 +312,17 @@ impl SparseCore {
                 }
             }
         }
+        Ok(())
     }
 
-    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Vec<f64> {
+    pub fn quadratic_forms(&self, pattern: &Pattern, panel: &[f64]) -> Result<Vec<f64>, KernelError> {
         let k = pattern.k;
         let sp = &self.pattern;
-        let mut out = vec![0.0; pattern.q * k * k];
+        let mut out = memory::zeros(&[pattern.q, k, k])?;
         let mut list = vec![];
         let mut s = vec![0.0; k];
         for (j, form) in out.chunks_exact_mut(k * k).enumerate() {
+            watch::check()?;
             sp.level_blocks(pattern.core(j), &mut list);
             let base = (pattern.start(j) + pattern.parent_rows) * k;
             let row = |r: usize| &panel[base + r * k..base + (r + 1) * k];
@@ -315,7 +348,7 @@ impl SparseCore {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     pub fn congruence(&mut self, _blocks: &Blocks, factors: &[Vec<f64>], transposed: bool) {
@@ -361,10 +394,11 @@ impl SparseCore {
         let sp = Arc::clone(&self.pattern);
         let nb = sp.blocks();
         // columns waiting at a row block, and how far each finished column has been used
-        let mut waiting: Vec<Vec<usize>> = vec![vec![]; nb];
-        let mut next = vec![0usize; nb];
-        let mut offset_of = vec![0usize; nb];
+        let mut waiting: Vec<Vec<usize>> = memory::filled(vec![], &[nb])?;
+        let mut next = memory::filled(0usize, &[nb])?;
+        let mut offset_of = memory::filled(0usize, &[nb])?;
         for c in 0..nb {
+            watch::check()?;
             let (w, h) = (sp.width[c], sp.height[c]);
             for (block, offset) in sp.rows(c) {
                 offset_of[block] = offset;
@@ -422,18 +456,19 @@ impl SparseCore {
     }
 
     /// Elimination order from core order.
-    fn permuted(&self, x: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; x.len()];
+    fn permuted(&self, x: &[f64]) -> Result<Vec<f64>, KernelError> {
+        let mut out = memory::zeros(&[x.len()])?;
         for (value, &(block, i)) in x.iter().zip(&self.pattern.place) {
             out[self.pattern.start[block as usize] + i as usize] = *value;
         }
-        out
+        Ok(out)
     }
 
-    pub fn forward(&self, b: &mut [f64], m: usize) {
+    pub fn forward(&self, b: &mut [f64], m: usize) -> Result<(), KernelError> {
         let sp = &self.pattern;
         for column in b.chunks_exact_mut(sp.dim.max(1)).take(m) {
-            let mut x = self.permuted(column);
+            watch::check()?;
+            let mut x = self.permuted(column)?;
             for c in 0..sp.blocks() {
                 let (w, h, s) = (sp.width[c], sp.height[c], sp.start[c]);
                 let panel = &self.values[sp.value_ptr[c]..sp.value_ptr[c + 1]];
@@ -452,11 +487,13 @@ impl SparseCore {
             }
             column.copy_from_slice(&x);
         }
+        Ok(())
     }
 
-    pub fn backward(&self, b: &mut [f64], m: usize) {
+    pub fn backward(&self, b: &mut [f64], m: usize) -> Result<(), KernelError> {
         let sp = &self.pattern;
         for column in b.chunks_exact_mut(sp.dim.max(1)).take(m) {
+            watch::check()?;
             for c in (0..sp.blocks()).rev() {
                 let (w, h, s) = (sp.width[c], sp.height[c], sp.start[c]);
                 let panel = &self.values[sp.value_ptr[c]..sp.value_ptr[c + 1]];
@@ -475,23 +512,25 @@ impl SparseCore {
                     column[s + j] = v / panel[j + j * h];
                 }
             }
-            let x = column.to_vec();
+            let x = memory::copy(column)?;
             for (slot, &(block, i)) in column.iter_mut().zip(&sp.place) {
                 *slot = x[sp.start[block as usize] + i as usize];
             }
         }
+        Ok(())
     }
 
     /// Entries of (L L')^-1 in the pattern of L; diagonal blocks full.
-    pub fn inverse(&self) -> Self {
+    pub fn inverse(&self) -> Result<Self, KernelError> {
         let sp = Arc::clone(&self.pattern);
-        let mut out = Self::zeros(Arc::clone(&sp));
+        let mut out = Self::zeros(Arc::clone(&sp))?;
         for c in (0..sp.blocks()).rev() {
+            watch::check()?;
             let (w, h) = (sp.width[c], sp.height[c]);
             let factor = &self.values[sp.value_ptr[c]..sp.value_ptr[c + 1]];
             let l: Vec<f64> = (0..w * w).map(|i| factor[i % w + (i / w) * h]).collect();
             // Y = L_Rc L_cc^-1 (rows below the diagonal block)
-            let mut y = factor.to_vec();
+            let mut y = memory::copy(factor)?;
             for row in w..h {
                 for j in (0..w).rev() {
                     let mut s = y[row + j * h];
@@ -502,7 +541,7 @@ impl SparseCore {
                 }
             }
             // Z = P_RR Y
-            let mut z = vec![0.0; h * w];
+            let mut z = memory::zeros(&[h, w])?;
             let rows: Vec<(usize, usize)> = sp.rows(c).skip(1).collect();
             for (index, &(s, from_s)) in rows.iter().enumerate() {
                 let (ws, hs) = (sp.width[s], sp.height[s]);
@@ -539,7 +578,7 @@ impl SparseCore {
                 }
             }
         }
-        out
+        Ok(out)
     }
 }
 

@@ -6,8 +6,6 @@
 //! are formed again from the rows left; where columns lose most of their length or the response its centre, so that rank
 //! and scaling are in doubt, the whole problem is made anew.
 
-use rayon::prelude::*;
-
 use crate::blocks::Grouped;
 use crate::certificate::Curvature;
 use crate::covariance;
@@ -19,6 +17,7 @@ use crate::gradient::fixed_covariance;
 use crate::modes::Modes;
 use crate::newton::{Control, Objective, active_coordinates, trust_region_step};
 use crate::optimize::{check_parameters, is_near_boundary, optimize};
+use crate::pool;
 use crate::problem::{FactorInput, Input, LevelRows, OwnedInput, Problem};
 use crate::resample::{Refit, reading, search};
 use crate::solution::unscale_fixed;
@@ -95,10 +94,10 @@ impl Deletions {
             .factors
             .iter()
             .map(|f| {
-                let rows = Grouped::new(f.codes, f.n_levels);
-                (0..f.n_levels).map(|l| rows.rows(l).len()).collect()
+                let rows = Grouped::new(f.codes, f.n_levels)?;
+                Ok((0..f.n_levels).map(|l| rows.rows(l).len()).collect())
             })
-            .collect();
+            .collect::<Result<_, KernelError>>()?;
         let (parameters, hessian) = match parameters {
             Parameters::Estimated { start: Some(theta), control } => {
                 check_parameters(&problem, &theta)?;
@@ -123,9 +122,9 @@ impl Deletions {
             estimated => (estimated, None),
         };
         Ok(Self {
-            input: input.rows(&all),
-            levels: problem.leading_rows(input),
-            sets: Grouped::new(set, n_sets),
+            input: input.rows(&all)?,
+            levels: problem.leading_rows(input)?,
+            sets: Grouped::new(set, n_sets)?,
             problem,
             sizes,
             reml,
@@ -151,10 +150,10 @@ impl Deletions {
             level: LevelRows::default(),
             row: vec![0.0; self.widest_row()],
         };
-        (first..last.min(self.n_sets()))
-            .into_par_iter()
-            .map_init(scratch, |scratch, set| self.refit_one(&input, self.sets.rows(set), scratch))
-            .collect()
+        let count = last.min(self.n_sets()).saturating_sub(first);
+        pool::map_init(count, scratch, |scratch, set| {
+            self.refit_one(&input, self.sets.rows(first + set), scratch)
+        })
     }
 
     fn refit_one(&self, input: &Input, set: &[u32], scratch: &mut Scratch) -> Result<Deletion, KernelError> {
@@ -188,7 +187,7 @@ impl Deletions {
     /// Estimates from the rows left, all formed anew.
     fn formed_anew(&self, input: &Input, out: &[bool]) -> Result<Deletion, KernelError> {
         let left: Vec<u32> = (0..self.problem.n as u32).filter(|&i| !out[i as usize]).collect();
-        let problem = Problem::new(&input.rows(&left).input())?;
+        let problem = Problem::new(&input.rows(&left)?.input())?;
         Ok(self.estimates(&problem, None)?.0)
     }
 
@@ -206,7 +205,7 @@ impl Deletions {
         let explained: f64 = (0..p).map(|t| factor.tail[p + t * (p + 1)].powi(2)).sum();
         let found = Deletion {
             refit,
-            vcov_unscaled: unscale_fixed(problem, &fixed_covariance(problem, &factor)),
+            vcov_unscaled: unscale_fixed(problem, &fixed_covariance(problem, &factor)?),
             same_rank: problem.rank == self.problem.rank,
         };
         Ok((found, explained / factor.pwrss))
@@ -266,7 +265,7 @@ impl Deletions {
     /// The full problem without the rows of a set, in the full problem's scaling; None where the response needs another
     /// centre.
     fn downdated(&self, input: &Input, set: &[u32], scratch: &mut Scratch) -> Option<Problem> {
-        let mut problem = self.problem.clone();
+        let mut problem = self.problem.copy().ok()?;
         problem.n -= set.len();
         if let Some(w) = input.weights {
             problem.log_weights -= set.iter().map(|&i| w[i as usize].ln()).sum::<f64>();
@@ -283,12 +282,12 @@ impl Deletions {
             for &j in &touched {
                 let old = self.levels.rows(j);
                 let new: Vec<u32> = old.iter().copied().filter(|&i| !scratch.out[i as usize]).collect();
-                problem.replace_level(input, j, old, &new, &mut scratch.level);
+                problem.replace_level(input, j, old, &new, &mut scratch.level).ok()?;
             }
             patched = !self.cancels(&problem);
         }
         if !patched {
-            problem.accumulate(input, &self.levels.without(&scratch.out));
+            problem.accumulate(input, &self.levels.without(&scratch.out).ok()?).ok()?;
         }
         problem.within_level_step().is_none().then_some(problem)
     }
@@ -510,7 +509,7 @@ mod tests {
 
     fn anew(input: &Input, out: impl Fn(usize) -> bool) -> Problem {
         let left: Vec<u32> = (0..input.y.len() as u32).filter(|&i| !out(i as usize)).collect();
-        Problem::new(&input.rows(&left).input()).unwrap()
+        Problem::new(&input.rows(&left).unwrap().input()).unwrap()
     }
 
     fn close(a: f64, b: f64, tolerance: f64) {
@@ -536,7 +535,7 @@ mod tests {
                     let problem = anew(&input, |i| sets[i] == set as i32);
                     let objective = Objective::new(&problem, true);
                     let (wanted, factor) = held(&objective, &scaled(&problem, &theta)).unwrap();
-                    let vcov = unscale_fixed(&problem, &fixed_covariance(&problem, &factor));
+                    let vcov = unscale_fixed(&problem, &fixed_covariance(&problem, &factor).unwrap());
                     assert_eq!(found.same_rank, problem.n_fixed() == 3);
                     close(found.refit.criterion, wanted.criterion, 1e-11);
                     close(found.refit.sigma, wanted.sigma, 1e-11);

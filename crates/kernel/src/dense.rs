@@ -1,21 +1,28 @@
 //! Dense linear algebra on column-major slices: plain loops for the k x k blocks of a level,
 //! faer for matrices large enough to repay its set-up.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{matmul, triangular_solve};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 
 use crate::error::KernelError;
+use crate::pool;
 
 /// Below this dimension plain loops beat faer.
 const SMALL: usize = 24;
 /// From this dimension on a factorization is worth two threads.
 const PARALLEL: usize = 1500;
 
-fn parallelism(dim: usize) -> Par {
-    if dim >= PARALLEL { Par::rayon(0) } else { Par::Seq }
+/// Runs a routine of faer, in threads from a dimension on.
+fn parallel<R: Send>(dim: usize, routine: impl FnOnce(Par) -> R + Send) -> R {
+    pool::dense(dim >= PARALLEL, routine)
+}
+
+/// Workspace of a routine of faer.
+pub fn workspace(size: StackReq) -> Result<MemBuffer, KernelError> {
+    MemBuffer::try_new(size).map_err(|_| KernelError::Memory { bytes: size.size_bytes() })
 }
 
 #[inline(always)]
@@ -240,18 +247,18 @@ pub fn cholesky(n: usize, a: &mut [f64]) -> Result<(), KernelError> {
     if n <= SMALL {
         return cholesky_small(n, a);
     }
-    let par = parallelism(n);
-    let mut buffer =
-        MemBuffer::new(llt::factor::cholesky_in_place_scratch::<f64>(n, par, Default::default()));
-    llt::factor::cholesky_in_place(
-        MatMut::from_column_major_slice_mut(a, n, n),
-        Default::default(),
-        par,
-        MemStack::new(&mut buffer),
-        Default::default(),
-    )
-    .map(|_| ())
-    .map_err(|llt::factor::LltError::NonPositivePivot { index }| KernelError::NotPositiveDefinite { index })
+    parallel(n, |par| {
+        let mut buffer =
+            workspace(llt::factor::cholesky_in_place_scratch::<f64>(n, par, Default::default()))?;
+        let a = MatMut::from_column_major_slice_mut(a, n, n);
+        let stack = MemStack::new(&mut buffer);
+        match llt::factor::cholesky_in_place(a, Default::default(), par, stack, Default::default()) {
+            Ok(_) => Ok(()),
+            Err(llt::factor::LltError::NonPositivePivot { index }) => {
+                Err(KernelError::NotPositiveDefinite { index })
+            }
+        }
+    })
 }
 
 /// B <- L^-1 B for an n x n lower triangle and n x m right-hand sides.
@@ -262,11 +269,11 @@ pub fn forward(n: usize, l: &[f64], b: &mut [f64], m: usize) {
         }
         return;
     }
-    triangular_solve::solve_lower_triangular_in_place(
-        MatRef::from_column_major_slice(l, n, n),
-        MatMut::from_column_major_slice_mut(b, n, m),
-        parallelism(if m >= 32 { n } else { 0 }),
-    );
+    parallel(if m >= 32 { n } else { 0 }, |par| {
+        let l = MatRef::from_column_major_slice(l, n, n);
+        let b = MatMut::from_column_major_slice_mut(b, n, m);
+        triangular_solve::solve_lower_triangular_in_place(l, b, par);
+    });
 }
 
 /// B <- L^-T B for an n x n lower triangle and n x m right-hand sides.
@@ -277,28 +284,28 @@ pub fn backward(n: usize, l: &[f64], b: &mut [f64], m: usize) {
         }
         return;
     }
-    triangular_solve::solve_upper_triangular_in_place(
-        MatRef::from_column_major_slice(l, n, n).transpose(),
-        MatMut::from_column_major_slice_mut(b, n, m),
-        parallelism(if m >= 32 { n } else { 0 }),
-    );
+    parallel(if m >= 32 { n } else { 0 }, |par| {
+        let l = MatRef::from_column_major_slice(l, n, n).transpose();
+        let b = MatMut::from_column_major_slice_mut(b, n, m);
+        triangular_solve::solve_upper_triangular_in_place(l, b, par);
+    });
 }
 
 /// Inverse of L L' into `out`, both triangles.
-pub fn inverse_from_cholesky(n: usize, l: &[f64], out: &mut [f64]) {
+pub fn inverse_from_cholesky(n: usize, l: &[f64], out: &mut [f64]) -> Result<(), KernelError> {
     if n <= SMALL {
         inverse_from_cholesky_small(n, l, out);
-        return;
+        return Ok(());
     }
-    let par = parallelism(n);
-    let mut buffer = MemBuffer::new(llt::inverse::inverse_scratch::<f64>(n, par));
-    llt::inverse::inverse(
-        MatMut::from_column_major_slice_mut(out, n, n),
-        MatRef::from_column_major_slice(l, n, n),
-        par,
-        MemStack::new(&mut buffer),
-    );
+    parallel(n, |par| {
+        let mut buffer = workspace(llt::inverse::inverse_scratch::<f64>(n, par))?;
+        let target = MatMut::from_column_major_slice_mut(out, n, n);
+        let l = MatRef::from_column_major_slice(l, n, n);
+        llt::inverse::inverse(target, l, par, MemStack::new(&mut buffer));
+        Ok(())
+    })?;
     mirror_lower(n, out);
+    Ok(())
 }
 
 /// Copies the lower triangle of an n x n matrix onto the upper one, in cache-sized tiles.
@@ -317,18 +324,20 @@ pub fn mirror_lower(n: usize, a: &mut [f64]) {
 
 /// Lower triangle of C (n x n) += alpha A A' with A (n x m).
 pub fn add_outer_lower(n: usize, m: usize, alpha: f64, a: &[f64], c: &mut [f64]) {
-    let a = MatRef::from_column_major_slice(a, n, m);
-    triangular::matmul(
-        MatMut::from_column_major_slice_mut(c, n, n),
-        BlockStructure::TriangularLower,
-        Accum::Add,
-        a,
-        BlockStructure::Rectangular,
-        a.transpose(),
-        BlockStructure::Rectangular,
-        alpha,
-        parallelism(n),
-    );
+    parallel(n, |par| {
+        let a = MatRef::from_column_major_slice(a, n, m);
+        triangular::matmul(
+            MatMut::from_column_major_slice_mut(c, n, n),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            a,
+            BlockStructure::Rectangular,
+            a.transpose(),
+            BlockStructure::Rectangular,
+            alpha,
+            par,
+        );
+    });
 }
 
 /// C (m x n) = A (m x l) B (l x n), all column-major.
@@ -337,14 +346,11 @@ pub fn multiply(m: usize, l: usize, n: usize, a: &[f64], b: &[f64], c: &mut [f64
         multiply_small(m, l, n, a, b, c);
         return;
     }
-    matmul::matmul(
-        MatMut::from_column_major_slice_mut(c, m, n),
-        Accum::Replace,
-        MatRef::from_column_major_slice(a, m, l),
-        MatRef::from_column_major_slice(b, l, n),
-        1.0,
-        parallelism(m.min(l)),
-    );
+    parallel(m.min(l), |par| {
+        let c = MatMut::from_column_major_slice_mut(c, m, n);
+        let (a, b) = (MatRef::from_column_major_slice(a, m, l), MatRef::from_column_major_slice(b, l, n));
+        matmul::matmul(c, Accum::Replace, a, b, 1.0, par);
+    });
 }
 
 /// C (m x n) = A' B with A (l x m), B (l x n).
@@ -353,14 +359,11 @@ pub fn multiply_transposed(m: usize, l: usize, n: usize, a: &[f64], b: &[f64], c
         multiply_transposed_small(m, l, n, a, b, c);
         return;
     }
-    matmul::matmul(
-        MatMut::from_column_major_slice_mut(c, m, n),
-        Accum::Replace,
-        MatRef::from_column_major_slice(a, l, m).transpose(),
-        MatRef::from_column_major_slice(b, l, n),
-        1.0,
-        parallelism(m.min(l)),
-    );
+    parallel(m.min(l), |par| {
+        let c = MatMut::from_column_major_slice_mut(c, m, n);
+        let (a, b) = (MatRef::from_column_major_slice(a, l, m), MatRef::from_column_major_slice(b, l, n));
+        matmul::matmul(c, Accum::Replace, a.transpose(), b, 1.0, par);
+    });
 }
 
 /// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric n x n matrix.

@@ -47,6 +47,8 @@ pub enum KernelError {
     NotReached { zeta: f64 },
     /// What happened on the profile of one of the parameters.
     Profile { parameter: usize, reason: Box<KernelError> },
+    /// Memory that cannot be had.
+    Memory { bytes: usize },
     /// The work was interrupted by the caller.
     Interrupted,
 }
@@ -108,6 +110,9 @@ impl fmt::Display for KernelError {
             }
             Self::NotReached { zeta } => write!(f, "cannot be followed beyond zeta = {zeta:.3}"),
             Self::Profile { reason, .. } => reason.fmt(f),
+            Self::Memory { bytes } => {
+                write!(f, "{:.1} GiB of memory cannot be had", *bytes as f64 / f64::from(1 << 30))
+            }
             Self::Interrupted => write!(f, "interrupted"),
         }
     }

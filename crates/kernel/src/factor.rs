@@ -9,7 +9,9 @@ use crate::blocks::Blocks;
 use crate::core::{self, CoreMatrix};
 use crate::dense;
 use crate::error::KernelError;
+use crate::memory;
 use crate::problem::{Panels, Problem, Targets};
+use crate::watch;
 
 /// Factor of the leading levels: L of I + N_j N_j' and panel L^-1 c_j.
 #[derive(Clone, Debug)]
@@ -56,37 +58,38 @@ pub struct Factorization {
 
 impl Factorization {
     pub fn new(problem: &Problem, term_roots: &[Vec<f64>]) -> Result<Self, KernelError> {
+        watch::check()?;
         let blocks = &problem.blocks;
         let roots = problem.factor_roots(term_roots);
-        let mut later: Vec<Panels> = problem.panels[1..].to_vec();
-        let mut core = problem.core.clone();
-        let mut border = problem.border.clone();
-        let mut tail = problem.tail.clone();
+        let mut later = problem.panels[1..].iter().map(Panels::copy).collect::<Result<Vec<_>, _>>()?;
+        let mut core = problem.core.copy()?;
+        let mut border = memory::copy(&problem.border)?;
+        let mut tail = memory::copy(&problem.tail)?;
         let mut log_det_random = 0.0;
 
         let mut targets = Targets { later: &mut later, border: &mut border, tail: &mut tail };
         let leading = eliminate_leading(problem, &roots, &mut targets, &mut log_det_random)?;
-        core.add_panels(&blocks.eliminated[0], &leading.panel, 1.0);
+        core.add_panels(&blocks.eliminated[0], &leading.panel, 1.0)?;
         let mut done = Vec::with_capacity(later.len());
         for e in 1..blocks.eliminated.len() {
             let (now, rest) = later[e - 1..].split_at_mut(1);
             let schur = std::mem::replace(&mut now[0], Panels { diag: vec![], panel: vec![] });
             let mut targets = Targets { later: rest, border: &mut border, tail: &mut tail };
             let eliminated = eliminate_later(blocks, e, schur, &roots, &mut targets, &mut log_det_random)?;
-            core.add_panels(&blocks.eliminated[e], &eliminated.panel, -1.0);
+            core.add_panels(&blocks.eliminated[e], &eliminated.panel, -1.0)?;
             done.push(eliminated);
         }
 
-        let core_schur = core.diagonal_blocks(blocks);
+        let core_schur = core.diagonal_blocks(blocks)?;
         core.congruence(blocks, &roots, true);
         core.add_identity();
         core.cholesky()?;
         log_det_random += core.log_det();
-        let border_schur = border.clone();
+        let border_schur = memory::copy(&border)?;
         let width = blocks.tail;
         core::apply_blocks(blocks, &roots, true, &mut border, width);
-        core.forward(&mut border, width);
-        let mut explained = vec![0.0; width * width];
+        core.forward(&mut border, width)?;
+        let mut explained = memory::zeros(&[width, width])?;
         dense::multiply_transposed(width, blocks.core_dim, width, &border, &border, &mut explained);
         for (t, e) in tail.iter_mut().zip(&explained) {
             *t -= e;
@@ -138,8 +141,8 @@ fn eliminate_leading_sized<const K: usize>(
     let k = if K > 0 { K } else { pattern.k };
     let t = &roots[pattern.factor][..k * k];
     let base = &problem.panels[0];
-    let mut chol = vec![0.0; pattern.q * k * k];
-    let mut panel = base.panel.clone();
+    let mut chol = memory::zeros(&[pattern.q, k, k])?;
+    let mut panel = memory::copy(&base.panel)?;
     let mut n = vec![0.0; k * k];
     let mut determinant = 1.0f64;
     for j in 0..pattern.q {
@@ -185,8 +188,8 @@ fn eliminate_later(
     let pattern = &blocks.eliminated[e];
     let k = pattern.k;
     let t = &roots[pattern.factor];
-    let mut chol = vec![0.0; pattern.q * k * k];
-    let mut panel = vec![0.0; schur.panel.len()];
+    let mut chol = memory::zeros(&[pattern.q, k, k])?;
+    let mut panel = memory::zeros(&[schur.panel.len()])?;
     let mut ht = vec![0.0; k * k];
     for j in 0..pattern.q {
         let l = &mut chol[j * k * k..(j + 1) * k * k];

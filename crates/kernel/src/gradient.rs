@@ -5,6 +5,7 @@ use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::inverse::{Inverse, Wanted};
+use crate::memory;
 use crate::modes::Modes;
 use crate::problem::Problem;
 
@@ -97,8 +98,9 @@ impl FirstOrder {
             .iter()
             .map(|g| -g / factor.pwrss)
             .collect();
-        let fixed_covariance = fixed_covariance(problem, factor);
-        let conditional = keep_conditional.then(|| inverse.into_conditional(&problem.blocks));
+        let fixed_covariance = fixed_covariance(problem, factor)?;
+        let conditional =
+            if keep_conditional { Some(inverse.into_conditional(&problem.blocks)?) } else { None };
         Ok(Self {
             gradient,
             information,
@@ -112,7 +114,7 @@ impl FirstOrder {
 }
 
 /// (X'V^-1 X)^-1 in orthonormal coordinates.
-pub fn fixed_covariance(problem: &Problem, factor: &Factorization) -> Vec<f64> {
+pub fn fixed_covariance(problem: &Problem, factor: &Factorization) -> Result<Vec<f64>, KernelError> {
     let (p, width) = (problem.n_fixed(), problem.blocks.tail);
     let mut l = vec![0.0; p * p];
     for c in 0..p {
@@ -121,8 +123,8 @@ pub fn fixed_covariance(problem: &Problem, factor: &Factorization) -> Vec<f64> {
         }
     }
     let mut out = vec![0.0; p * p];
-    dense::inverse_from_cholesky(p, &l, &mut out);
-    out
+    dense::inverse_from_cholesky(p, &l, &mut out)?;
+    Ok(out)
 }
 
 /// A direction in the space of covariance matrices: Sigma-dot (k x k, symmetric) of one factor.
@@ -176,7 +178,7 @@ pub fn average_information(
     factor: &Factorization,
     modes: &Modes,
     directions: &[Direction],
-) -> (Vec<f64>, Vec<f64>) {
+) -> Result<(Vec<f64>, Vec<f64>), KernelError> {
     let blocks = &problem.blocks;
     let m = directions.len();
     // in order of elimination, so that the directions present at a stage are a prefix
@@ -186,18 +188,18 @@ pub fn average_information(
     let stages: Vec<usize> = order.iter().map(|&a| stage_of(directions[a].factor)).collect();
     let count = |e: usize| stages.partition_point(|&s| s <= e);
 
-    let h: Vec<Vec<f64>> = order
+    let h = order
         .iter()
         .map(|&a| {
             let d = &directions[a];
             let k = blocks.factors[d.factor].k;
-            let mut out = vec![0.0; modes.score[d.factor].len()];
+            let mut out = memory::zeros(&[modes.score[d.factor].len()])?;
             for (o, e) in out.chunks_exact_mut(k).zip(modes.score[d.factor].chunks_exact(k)) {
                 dense::matvec_small(k, &d.sigma_dot, e, o);
             }
-            out
+            Ok(out)
         })
-        .collect();
+        .collect::<Result<Vec<_>, KernelError>>()?;
     let s_ordered: Vec<f64> = order
         .iter()
         .zip(&h)
@@ -208,10 +210,12 @@ pub fn average_information(
     let (dim, width) = (blocks.core_dim, blocks.tail);
     let p = width - 1;
     // right-hand sides W'V^-1 Z h of later stages: per later eliminated level (k x m), core (dim x m), fixed (p x m)
-    let mut rhs_later: Vec<Vec<f64>> =
-        blocks.eliminated[1..].iter().map(|e| vec![0.0; e.q * e.k * m]).collect();
-    let mut rhs_core = vec![0.0; dim * m];
-    let mut rhs_fixed = vec![0.0; p * m];
+    let mut rhs_later = blocks.eliminated[1..]
+        .iter()
+        .map(|e| memory::zeros(&[e.q, e.k, m]))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut rhs_core = memory::zeros(&[dim, m])?;
+    let mut rhs_fixed = memory::zeros(&[p, m])?;
 
     for (e, pattern) in blocks.eliminated.iter().enumerate() {
         let k = pattern.k;
@@ -278,7 +282,7 @@ pub fn average_information(
     if dim > 0 {
         crate::core::apply_blocks(blocks, &factor.roots, true, &mut rhs_core, before);
         // a core direction enters as -L^-1 g with g = T^-1 h, see below
-        let mut g = vec![0.0; dim * (m - before)];
+        let mut g = memory::zeros(&[dim, m - before])?;
         for a in before..m {
             let f = directions[order[a]].factor;
             let k = blocks.factors[f].k;
@@ -299,7 +303,7 @@ pub fn average_information(
         for (target, value) in rhs_core[before * dim..].iter_mut().zip(&g) {
             *target = -value;
         }
-        factor.core.forward(&mut rhs_core, m);
+        factor.core.forward(&mut rhs_core, m)?;
         accumulate_products(&rhs_core, dim, m, m, -1.0, &mut q);
         let mut explained = vec![0.0; p * m];
         dense::multiply_transposed(p, dim, m, &factor.border[..p * dim], &rhs_core, &mut explained);
@@ -324,7 +328,7 @@ pub fn average_information(
             out[order[a] + order[b] * m] = q[a + b * m];
         }
     }
-    (out, s)
+    Ok((out, s))
 }
 
 /// q[a, b] += sign * v_a'v_b over the first `present` columns of V (length k each).

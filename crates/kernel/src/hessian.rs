@@ -16,10 +16,13 @@ use crate::blocks::{Blocks, Pattern};
 use crate::core::{CoreMatrix, DenseCore};
 use crate::covariance::coordinates;
 use crate::dense;
+use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::gradient::{Direction, FirstOrder, root_directions};
+use crate::memory;
 use crate::newton::second_order_of_product;
 use crate::problem::Problem;
+use crate::watch;
 
 /// What a gradient spends on a panel row, in multiplications of a large product (measured).
 const PANEL_ROW: f64 = 500.0;
@@ -48,22 +51,22 @@ pub fn exact(
     first: &FirstOrder,
     information: &[f64],
     reml: bool,
-) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
+) -> Result<Option<(Vec<f64>, Vec<Vec<f64>>)>, KernelError> {
     let blocks = &problem.blocks;
-    let CoreMatrix::Dense(core) = &factor.core else { return None };
+    let CoreMatrix::Dense(core) = &factor.core else { return Ok(None) };
     let singular = blocks.core.iter().any(|&(f, _)| {
         let k = blocks.factors[f].k;
         (0..k).any(|i| factor.roots[f][i + i * k] == 0.0)
     });
     let too_wide = blocks.factors.iter().any(|f| (f.k * f.k.max(problem.n_fixed())).pow(2) > LARGEST_SUM);
     if blocks.eliminated.len() != 1 || singular || too_wide {
-        return None;
+        return Ok(None);
     }
     if work(blocks, reml) > differences_work(problem) {
-        return None;
+        return Ok(None);
     }
     let directions = sphered(blocks, factor, root_directions(problem, term_roots));
-    let levels = LevelProducts::new(problem, factor, core, reml);
+    let levels = LevelProducts::new(problem, factor, core, reml)?;
     let m = directions.len();
     let n = problem.n_effective(reml);
     let (coords, g) = (coordinates(&problem.widths), &first.log_pwrss_gradient);
@@ -77,7 +80,7 @@ pub fn exact(
         }
     }
     let fixed = directions.iter().map(|d| levels.fixed_covariance_along(blocks, d)).collect();
-    hessian.iter().all(|v| v.is_finite()).then_some((hessian, fixed))
+    Ok(hessian.iter().all(|v| v.is_finite()).then_some((hessian, fixed)))
 }
 
 /// Rows of F and, for REML, of D': the rank of what is subtracted from the diagonal blocks of the leading factor.
@@ -137,8 +140,8 @@ struct OuterSum {
 }
 
 impl OuterSum {
-    fn new(size: usize) -> Self {
-        Self { size, buffer: Vec::with_capacity(BUFFER + size), sum: vec![0.0; size * size] }
+    fn new(size: usize) -> Result<Self, KernelError> {
+        Ok(Self { size, buffer: memory::room(&[BUFFER + size])?, sum: memory::zeros(&[size, size])? })
     }
 
     /// Adds the k_f x k_g block at (row, col) of a matrix with `ld` rows, as a vector.
@@ -245,7 +248,12 @@ struct LeadingLevels {
 }
 
 impl LeadingLevels {
-    fn new(problem: &Problem, factor: &Factorization, lx: &[f64], levels: Range<usize>) -> Self {
+    fn new(
+        problem: &Problem,
+        factor: &Factorization,
+        lx: &[f64],
+        levels: Range<usize>,
+    ) -> Result<Self, KernelError> {
         match problem.blocks.eliminated[0].k {
             1 => Self::sized::<1>(problem, factor, lx, levels),
             2 => Self::sized::<2>(problem, factor, lx, levels),
@@ -259,14 +267,15 @@ impl LeadingLevels {
         factor: &Factorization,
         lx: &[f64],
         levels: Range<usize>,
-    ) -> Self {
+    ) -> Result<Self, KernelError> {
+        watch::check()?;
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[0];
         let k = if K > 0 { K } else { pattern.k };
         let (dim, p, columns) = (blocks.core_dim, blocks.tail - 1, levels.len() * k);
-        let mut base = vec![0.0; columns * k];
-        let mut f = vec![0.0; dim * columns];
-        let mut d = vec![0.0; p * columns];
+        let mut base = memory::zeros(&[columns, k])?;
+        let mut f = memory::zeros(&[dim, columns])?;
+        let mut d = memory::zeros(&[p, columns])?;
         let (mut x, mut row_e) = (vec![0.0; k * k], vec![0.0; k]);
         for (index, j) in levels.enumerate() {
             let block = j * k * k..(j + 1) * k * k;
@@ -292,24 +301,24 @@ impl LeadingLevels {
         }
         if dim > 0 {
             apply_roots_transposed(blocks, factor, &mut f);
-            factor.core.forward(&mut f, columns);
-            let mut explained = vec![0.0; p * columns];
+            factor.core.forward(&mut f, columns)?;
+            let mut explained = memory::zeros(&[p, columns])?;
             dense::multiply_transposed(p, dim, columns, &factor.border[..p * dim], &f, &mut explained);
             dense::axpy(-1.0, &explained, &mut d);
         }
         dense::forward(p, lx, &mut d, columns);
-        Self { base, f, d }
+        Ok(Self { base, f, d })
     }
 }
 
 /// I - S^-1, dim x dim.
-fn core_products(core: &DenseCore) -> Vec<f64> {
-    let mut out = core.inverse().values;
+fn core_products(core: &DenseCore) -> Result<Vec<f64>, KernelError> {
+    let mut out = core.inverse()?.values;
     out.iter_mut().for_each(|v| *v = -*v);
     for i in 0..core.dim {
         out[i + i * core.dim] += 1.0;
     }
-    out
+    Ok(out)
 }
 
 /// Sigma-dot of each direction, of core factors in spherical coordinates: T^-1 Sigma-dot T^-T.
@@ -366,7 +375,12 @@ struct LevelProducts {
 }
 
 impl LevelProducts {
-    fn new(problem: &Problem, factor: &Factorization, core: &DenseCore, reml: bool) -> Self {
+    fn new(
+        problem: &Problem,
+        factor: &Factorization,
+        core: &DenseCore,
+        reml: bool,
+    ) -> Result<Self, KernelError> {
         let blocks = &problem.blocks;
         let (dim, width) = (blocks.core_dim, blocks.tail);
         let p = width - 1;
@@ -377,70 +391,89 @@ impl LevelProducts {
         let mut out = Self { pairs: vec![], fixed: vec![vec![]; blocks.factors.len()], lx: lx.clone(), p };
 
         // D' over the core: L_x^-1 (L^-T border)'
-        let mut border = factor.border[..p * dim].to_vec();
-        factor.core.backward(&mut border, p);
+        let mut border = memory::copy(&factor.border[..p * dim])?;
+        factor.core.backward(&mut border, p)?;
         let mut core_d = transposed(dim, p, &border);
         dense::forward(p, &lx, &mut core_d, dim);
         let fixed = FixedPart::new(p, dim, &core_d, reml);
         if dim > 0 {
-            out.add_core(blocks, core, &core_d, &fixed);
+            out.add_core(blocks, core, &core_d, &fixed)?;
         }
-        out.add_leading(problem, factor, &fixed, reml);
-        out
+        out.add_leading(problem, factor, &fixed, reml)?;
+        Ok(out)
     }
 
     /// Pairs of core levels.
-    fn add_core(&mut self, blocks: &Blocks, core: &DenseCore, core_d: &[f64], fixed: &FixedPart) {
+    fn add_core(
+        &mut self,
+        blocks: &Blocks,
+        core: &DenseCore,
+        core_d: &[f64],
+        fixed: &FixedPart,
+    ) -> Result<(), KernelError> {
         let (dim, p) = (blocks.core_dim, self.p);
-        let mut b = core_products(core);
+        let mut b = core_products(core)?;
         fixed.subtract(0..dim, core_d, &mut b);
         for (index, &(f, first_f)) in blocks.core.iter().enumerate() {
             let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
-            let mut sum = OuterSum::new(p * kf);
+            let mut sum = OuterSum::new(p * kf)?;
+            memory::grow(&mut sum.buffer, qf * kf * p)?;
             sum.buffer.extend_from_slice(&core_d[first_f * p..(first_f + qf * kf) * p]);
             self.fixed[f] = sum.finish();
             for &(g, first_g) in &blocks.core[..index] {
                 let (qg, kg) = (blocks.factors[g].q, blocks.factors[g].k);
-                let mut sum = OuterSum::new(kf * kg);
+                let mut sum = OuterSum::new(kf * kg)?;
                 for m in 0..qg {
+                    watch::check()?;
                     for l in 0..qf {
                         sum.push_block(&b, dim, (first_f + l * kf, first_g + m * kg), (kf, kg));
                     }
                 }
                 self.pairs.push((f, g, sum.finish_paired(kf, kg)));
             }
-            let mut own = OwnPairs::new(kf);
+            let mut own = OwnPairs::new(kf)?;
             for m in 0..qf {
+                watch::check()?;
                 own.push_column(&b, dim, first_f + m * kf, first_f + m * kf, qf - m);
             }
             self.pairs.push((f, f, own.finish()));
         }
+        Ok(())
     }
 
     /// Pairs with leading levels.
-    fn add_leading(&mut self, problem: &Problem, factor: &Factorization, core_fixed: &FixedPart, reml: bool) {
+    fn add_leading(
+        &mut self,
+        problem: &Problem,
+        factor: &Factorization,
+        core_fixed: &FixedPart,
+        reml: bool,
+    ) -> Result<(), KernelError> {
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[0];
         let (q, k, dim, p) = (pattern.q, pattern.k, blocks.core_dim, self.p);
         let whole = pair_by_pair(blocks, reml);
-        let mut d_sum = OuterSum::new(p * k);
-        let mut with_core: Vec<OuterSum> =
-            blocks.core.iter().map(|&(f, _)| OuterSum::new(k * blocks.factors[f].k)).collect();
-        let mut by_rank = RankPairs::new(blocks, k, reml);
-        let mut own = OwnPairs::new(k);
+        let mut d_sum = OuterSum::new(p * k)?;
+        let mut with_core = blocks
+            .core
+            .iter()
+            .map(|&(f, _)| OuterSum::new(k * blocks.factors[f].k))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut by_rank = RankPairs::new(blocks, k, reml)?;
+        let mut own = OwnPairs::new(k)?;
         let step = if whole { q } else { BATCH };
         for first in (0..q).step_by(step) {
             let count = step.min(q - first);
-            let levels = LeadingLevels::new(problem, factor, &self.lx, first..first + count);
+            let levels = LeadingLevels::new(problem, factor, &self.lx, first..first + count)?;
             add_outer(p * k, &levels.d, &mut d_sum.sum);
             if whole {
-                leading_pairs(pattern, dim, p, &levels, reml, &mut own);
+                leading_pairs(pattern, dim, p, &levels, reml, &mut own)?;
             } else {
-                by_rank.add(&levels, p);
+                by_rank.add(&levels, p)?;
             }
             if dim > 0 {
                 let mut b = levels.f;
-                factor.core.backward(&mut b, count * k);
+                factor.core.backward(&mut b, count * k)?;
                 core_fixed.subtract(0..dim, &levels.d, &mut b);
                 for (&(f, start), sum) in blocks.core.iter().zip(&mut with_core) {
                     let (qf, kf) = (blocks.factors[f].q, blocks.factors[f].k);
@@ -457,8 +490,9 @@ impl LevelProducts {
         for (&(f, _), sum) in blocks.core.iter().zip(with_core) {
             self.pairs.push((f, leading, sum.finish_paired(blocks.factors[f].k, k)));
         }
-        let sum = if whole { own.finish() } else { by_rank.finish(&self.fixed[leading]) };
+        let sum = if whole { own.finish() } else { by_rank.finish(&self.fixed[leading])? };
         self.pairs.push((leading, leading, sum));
+        Ok(())
     }
 
     /// t_ab of all pairs of directions, m x m.
@@ -548,8 +582,8 @@ struct OwnPairs {
 }
 
 impl OwnPairs {
-    fn new(k: usize) -> Self {
-        Self { k, equal: OuterSum::new(k * k), below: OuterSum::new(k * k) }
+    fn new(k: usize) -> Result<Self, KernelError> {
+        Ok(Self { k, equal: OuterSum::new(k * k)?, below: OuterSum::new(k * k)? })
     }
 
     /// Blocks of `count` levels in the columns from `col` on; the diagonal block is at `row`.
@@ -577,7 +611,7 @@ fn leading_pairs(
     levels: &LeadingLevels,
     reml: bool,
     own: &mut OwnPairs,
-) {
+) -> Result<(), KernelError> {
     let (q, k) = (pattern.q, pattern.k);
     let fixed = FixedPart::new(p, q * k, &levels.d, reml);
     let mut b = vec![];
@@ -585,8 +619,8 @@ fn leading_pairs(
         let last = (first + TILE).min(q);
         let (rows, columns) = ((q - first) * k, (last - first) * k);
         let below = &levels.f[first * k * dim..];
-        b.clear();
-        b.resize(rows * columns, 0.0);
+        watch::check()?;
+        memory::clear(&mut b, &[rows, columns])?;
         dense::multiply_transposed(rows, dim, columns, below, &below[..columns * dim], &mut b);
         b.iter_mut().for_each(|v| *v = -*v);
         fixed.subtract(first * k..q * k, &levels.d[first * k * p..last * k * p], &mut b);
@@ -598,6 +632,7 @@ fn leading_pairs(
             own.push_column(&b, rows, at, at, q - m);
         }
     }
+    Ok(())
 }
 
 /// Pairs of leading levels through the low rank of what is not block-diagonal, B_lm = [l = m] B0_l - G_l'G_m with G = F,
@@ -615,21 +650,21 @@ struct RankPairs {
 }
 
 impl RankPairs {
-    fn new(blocks: &Blocks, k: usize, reml: bool) -> Self {
+    fn new(blocks: &Blocks, k: usize, reml: bool) -> Result<Self, KernelError> {
         let (dim, rank) = (blocks.core_dim, subtracted_rank(blocks, reml));
         let formed = dim > 0 && !pair_by_pair(blocks, reml);
-        let moments = vec![0.0; if formed { (rank * k).pow(2) } else { 0 }];
-        Self { k, dim, rank, equal: OuterSum::new(k * k), replaced: OuterSum::new(k * k), moments }
+        let moments = if formed { memory::zeros(&[rank, k, rank, k])? } else { vec![] };
+        Ok(Self { k, dim, rank, equal: OuterSum::new(k * k)?, replaced: OuterSum::new(k * k)?, moments })
     }
 
-    fn add(&mut self, levels: &LeadingLevels, p: usize) {
+    fn add(&mut self, levels: &LeadingLevels, p: usize) -> Result<(), KernelError> {
         let (k, dim, rank) = (self.k, self.dim, self.rank);
         let mut stacked = vec![];
         let g: &[f64] = match (dim, rank - dim) {
             (_, 0) => &levels.f,
             (0, _) => &levels.d,
             _ => {
-                stacked.reserve(rank * levels.base.len() / k);
+                memory::grow(&mut stacked, rank * levels.base.len() / k)?;
                 for (f, d) in levels.f.chunks_exact(dim).zip(levels.d.chunks_exact(p)) {
                     stacked.extend_from_slice(f);
                     stacked.extend_from_slice(d);
@@ -660,13 +695,14 @@ impl RankPairs {
                 self.equal.flush();
             }
         }
+        Ok(())
     }
 
-    fn finish(mut self, d_moments: &[f64]) -> Vec<f64> {
+    fn finish(mut self, d_moments: &[f64]) -> Result<Vec<f64>, KernelError> {
         let (k, r) = (self.k, self.rank);
         let mut out = self.equal.finish_paired(k, k);
         if r == 0 {
-            return out;
+            return Ok(out);
         }
         dense::axpy(-1.0, &self.replaced.finish_paired(k, k), &mut out);
         let moments = if self.dim == 0 {
@@ -676,7 +712,7 @@ impl RankPairs {
             &self.moments
         };
         // sum over (s, t) of M[(s, i), (t, i')] M[(s, j), (t, j')]
-        let mut by_pair = Vec::with_capacity(moments.len());
+        let mut by_pair = memory::room(&[moments.len()])?;
         for i2 in 0..k {
             for i in 0..k {
                 for t in 0..r {
@@ -687,7 +723,7 @@ impl RankPairs {
         let mut all = vec![0.0; k.pow(4)];
         dense::multiply_transposed(k * k, r * r, k * k, &by_pair, &by_pair, &mut all);
         dense::axpy(1.0, &all, &mut out);
-        out
+        Ok(out)
     }
 }
 
@@ -781,7 +817,8 @@ mod tests {
             let roots = crate::covariance::unpack(&problem.widths, &theta);
             let (factor, _, first) = objective.first_order(&theta).unwrap();
             let information = objective.point(&theta).unwrap().information;
-            let (hessian, fixed) = exact(&problem, &factor, &roots, &first, &information, reml).unwrap();
+            let (hessian, fixed) =
+                exact(&problem, &factor, &roots, &first, &information, reml).unwrap().unwrap();
             let (expected, expected_fixed) = differences(&objective, &theta, scale);
             // the differences themselves are good to about 1e-10; those of the covariance relative to its size
             assert!(largest_difference(&hessian, &expected) < 1e-9, "{hessian:?}\n{expected:?}");
@@ -868,7 +905,8 @@ mod tests {
         let roots = crate::covariance::unpack(&problem.widths, &theta);
         let point = objective.point(&theta).unwrap();
         let factor = objective.factorize(&theta).unwrap();
-        let (hessian, _) = exact(&problem, &factor, &roots, &point.first, &point.information, true).unwrap();
+        let (hessian, _) =
+            exact(&problem, &factor, &roots, &point.first, &point.information, true).unwrap().unwrap();
         assert!(largest_difference(&hessian, &differences(&objective, &theta, 0.1).0) < 1e-9);
     }
 
@@ -893,7 +931,7 @@ mod tests {
             let point = objective.point(&theta).unwrap();
             let factor = objective.factorize(&theta).unwrap();
             let roots = crate::covariance::unpack(&problem.widths, &theta);
-            exact(&problem, &factor, &roots, &point.first, &point.information, false).is_none()
+            exact(&problem, &factor, &roots, &point.first, &point.information, false).unwrap().is_none()
         };
         assert!(declined(&nested, [0.5, 0.5]));
         assert!(declined(&crossed, [0.5, 0.0]));

@@ -11,8 +11,10 @@ use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
+use crate::memory;
 use crate::modes::shrink;
 use crate::problem::Problem;
+use crate::watch;
 
 /// U and V of a later eliminated factor.
 #[derive(Clone, Debug, Default)]
@@ -55,28 +57,30 @@ pub struct Inverse {
 impl Inverse {
     pub fn new(problem: &Problem, factor: &Factorization, wanted: Wanted) -> Result<Self, KernelError> {
         let blocks = &problem.blocks;
-        let mut out = Self::of_core(problem, factor, wanted.with_fixed);
+        watch::check()?;
+        let mut out = Self::of_core(problem, factor, wanted.with_fixed)?;
         for e in (1..blocks.eliminated.len()).rev() {
             out.descend(problem, factor, e)?;
         }
         match blocks.eliminated[0].k {
-            1 => out.leading_levels::<1>(problem, factor, wanted),
-            2 => out.leading_levels::<2>(problem, factor, wanted),
-            3 => out.leading_levels::<3>(problem, factor, wanted),
-            _ => out.leading_levels::<0>(problem, factor, wanted),
+            1 => out.leading_levels::<1>(problem, factor, wanted)?,
+            2 => out.leading_levels::<2>(problem, factor, wanted)?,
+            3 => out.leading_levels::<3>(problem, factor, wanted)?,
+            _ => out.leading_levels::<0>(problem, factor, wanted)?,
         }
         Ok(out)
     }
 
     /// Var(b | y, beta) / sigma^2 per factor in kernel order: the diagonal blocks of U. The leading factor's must have been
     /// wanted.
-    pub fn into_conditional(self, blocks: &Blocks) -> Vec<Vec<f64>> {
+    pub fn into_conditional(self, blocks: &Blocks) -> Result<Vec<Vec<f64>>, KernelError> {
         let mut out: Vec<Vec<f64>> = vec![vec![]; blocks.factors.len()];
         for (pattern, later) in blocks.eliminated[1..].iter().zip(self.later) {
             out[pattern.factor] = later.diag;
         }
         for &(f, offset) in &blocks.core {
             let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
+            out[f] = memory::room(&[q, k, k])?;
             for start in (0..q).map(|l| offset + l * k) {
                 for b in 0..k {
                     out[f].extend((0..k).map(|a| self.core.get(start + a, start + b)));
@@ -84,27 +88,27 @@ impl Inverse {
             }
         }
         out[blocks.eliminated[0].factor] = self.leading;
-        out
+        Ok(out)
     }
 
-    fn of_core(problem: &Problem, factor: &Factorization, with_fixed: bool) -> Self {
+    fn of_core(problem: &Problem, factor: &Factorization, with_fixed: bool) -> Result<Self, KernelError> {
         let blocks = &problem.blocks;
         let (dim, width) = (blocks.core_dim, blocks.tail);
         let p = if with_fixed { width - 1 } else { 0 };
-        let mut lx = vec![0.0; p * p];
+        let mut lx = memory::zeros(&[p, p])?;
         for c in 0..p {
             for r in c..p {
                 lx[r + c * p] = factor.tail[r + c * width];
             }
         }
-        let mut fixed_v = vec![0.0; p * p];
+        let mut fixed_v = memory::zeros(&[p, p])?;
         for c in 0..p {
             fixed_v[c + c * p] = 1.0;
             dense::backward_small(p, &lx, &mut fixed_v[c * p..(c + 1) * p]);
         }
         // W = K L_x^-T with K = S^-1 B_X
-        let mut w = factor.border[..p * dim].to_vec();
-        factor.core.backward(&mut w, p);
+        let mut w = memory::copy(&factor.border[..p * dim])?;
+        factor.core.backward(&mut w, p)?;
         for i in 0..dim {
             for c in 0..p {
                 let mut s = w[i + c * dim];
@@ -114,7 +118,7 @@ impl Inverse {
                 w[i + c * dim] = s / lx[c + c * p];
             }
         }
-        let mut core = factor.core.inverse();
+        let mut core = factor.core.inverse()?;
         let mut information: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.k * f.k]).collect();
         for &(f, offset) in &blocks.core {
             let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
@@ -148,7 +152,7 @@ impl Inverse {
         crate::core::apply_blocks(blocks, &factor.roots, false, &mut w, p);
         w.iter_mut().for_each(|v| *v = -*v);
         let later = vec![PanelInverse::default(); factor.later.len()];
-        Self { core, core_v: w, fixed_v, p, later, leading: vec![], information }
+        Ok(Self { core, core_v: w, fixed_v, p, later, leading: vec![], information })
     }
 
     /// out (k x p) <- sum over random and fixed panel rows of y_r V_r', y given as rows of k values.
@@ -219,12 +223,19 @@ impl Inverse {
     }
 
     /// out (random rows x k) <- U Y over the random panel rows of level j.
-    fn times_rows(&self, blocks: &Blocks, e: usize, j: usize, k: usize, y: &[f64], out: &mut Vec<f64>) {
+    fn times_rows(
+        &self,
+        blocks: &Blocks,
+        e: usize,
+        j: usize,
+        k: usize,
+        y: &[f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), KernelError> {
         let pattern = &blocks.eliminated[e];
         let core = pattern.core(j);
         let rows = pattern.parent_rows + core.len();
-        out.clear();
-        out.resize(rows * k, 0.0);
+        memory::clear(out, &[rows, k])?;
         for parent in &pattern.parents {
             let above = &blocks.eliminated[parent.elim];
             let (kp, level) = (above.k, parent.level[j] as usize);
@@ -259,6 +270,7 @@ impl Inverse {
                 dense::axpy(self.core.get(row as usize, col as usize), yb, &mut out[r * k..(r + 1) * k]);
             }
         }
+        Ok(())
     }
 
     /// U, V and information of a later eliminated factor, from those above it.
@@ -271,14 +283,15 @@ impl Inverse {
         let sigma = covariance::product(k, root);
         let this = &factor.later[e - 1];
         let mut out = PanelInverse {
-            diag: vec![0.0; pattern.q * k * k],
-            panel: vec![0.0; this.schur.panel.len()],
-            v: vec![0.0; pattern.q * k * p],
+            diag: memory::zeros(&[pattern.q, k, k])?,
+            panel: memory::zeros(&[this.schur.panel.len()])?,
+            v: memory::zeros(&[pattern.q, k, p])?,
         };
         let mut information = vec![0.0; k * k];
         let (mut d_inverse, mut td, mut tdt) = (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k]);
         let (mut y, mut uy, mut yv) = (vec![], vec![], vec![0.0; k * p]);
         for j in 0..pattern.q {
+            watch::check()?;
             let (start, rows) = (pattern.start(j), pattern.rows(j) - 1);
             let h_rows = &this.schur.panel[start * k..(start + rows) * k];
             let block = j * k * k..(j + 1) * k * k;
@@ -286,12 +299,11 @@ impl Inverse {
             dense::inverse_from_cholesky_small(k, &this.chol[block.clone()], &mut d_inverse);
             dense::multiply_small(k, k, k, root, &d_inverse, &mut td);
             dense::multiply_small(k, k, k, &td, &root_t, &mut tdt);
-            y.clear();
-            y.resize(rows * k, 0.0);
+            memory::clear(&mut y, &[rows, k])?;
             for (z, h) in y.chunks_exact_mut(k).zip(h_rows.chunks_exact(k)) {
                 dense::matvec_small(k, &tdt, h, z);
             }
-            self.times_rows(blocks, e, j, k, &y, &mut uy);
+            self.times_rows(blocks, e, j, k, &y, &mut uy)?;
             for (t, v) in out.panel[start * k..].iter_mut().zip(&uy) {
                 *t = -v;
             }
@@ -308,7 +320,7 @@ impl Inverse {
             shrink(k, h, &sigma, &mut b, k)?;
             y.copy_from_slice(h_rows);
             shrink(k, h, &sigma, &mut y, rows)?;
-            self.times_rows(blocks, e, j, k, &y, &mut uy);
+            self.times_rows(blocks, e, j, k, &y, &mut uy)?;
             add_rows_product(k, &y, &uy, -1.0, &mut b);
             self.weighted_v(blocks, e, j, k, &y, &mut yv);
             subtract_outer(k, &yv, &mut b);
@@ -321,16 +333,21 @@ impl Inverse {
     }
 
     /// Information of the leading factor: B_jj = R_j'E_j R_j with E_j = G - (Gc)'(U + V V')(Gc); U_jj when wanted.
-    fn leading_levels<const K: usize>(&mut self, problem: &Problem, factor: &Factorization, wanted: Wanted) {
+    fn leading_levels<const K: usize>(
+        &mut self,
+        problem: &Problem,
+        factor: &Factorization,
+        wanted: Wanted,
+    ) -> Result<(), KernelError> {
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[0];
         let k = if K > 0 { K } else { pattern.k };
         let root = &factor.roots[pattern.factor][..k * k];
         let mut information = vec![0.0; k * k];
-        let y = solved_panel::<K>(pattern, factor);
-        let mut forms = self.core.quadratic_forms(pattern, &y);
+        let y = solved_panel::<K>(pattern, factor)?;
+        let mut forms = self.core.quadratic_forms(pattern, &y)?;
         if wanted.leading_covariance {
-            self.leading = vec![0.0; pattern.q * k * k];
+            self.leading = memory::zeros(&[pattern.q, k, k])?;
         }
         let (mut e, mut er, mut b, mut yv) =
             (vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * k], vec![0.0; k * self.p]);
@@ -355,13 +372,14 @@ impl Inverse {
         }
         symmetrize(k, &mut information);
         self.information[pattern.factor] = information;
+        Ok(())
     }
 }
 
 /// Panel rows G c of the leading levels (G = (L L')^-1), from L^-1 c.
-fn solved_panel<const K: usize>(pattern: &Pattern, factor: &Factorization) -> Vec<f64> {
+fn solved_panel<const K: usize>(pattern: &Pattern, factor: &Factorization) -> Result<Vec<f64>, KernelError> {
     let k = if K > 0 { K } else { pattern.k };
-    let mut y = factor.leading.panel.clone();
+    let mut y = memory::copy(&factor.leading.panel)?;
     for j in 0..pattern.q {
         let l = &factor.leading.chol[j * k * k..(j + 1) * k * k];
         let start = pattern.start(j);
@@ -369,7 +387,7 @@ fn solved_panel<const K: usize>(pattern: &Pattern, factor: &Factorization) -> Ve
             dense::backward_small(k, l, row);
         }
     }
-    y
+    Ok(y)
 }
 
 /// U_jj = T (N'N + I)^-1 T' + (R Sigma)' F (R Sigma) with N = R T and F = (Gc)'U(Gc).

@@ -18,11 +18,13 @@ pub mod factor;
 pub mod gradient;
 pub mod hessian;
 pub mod inverse;
+pub mod memory;
 pub mod modes;
 pub mod newton;
 #[cfg(test)]
 mod numbers;
 pub mod optimize;
+pub mod pool;
 pub mod problem;
 pub mod profile;
 pub mod resample;
@@ -30,3 +32,4 @@ pub mod rows;
 pub mod scaling;
 pub mod solution;
 pub mod start;
+pub mod watch;

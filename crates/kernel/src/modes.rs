@@ -5,6 +5,7 @@ use crate::core;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
+use crate::memory;
 use crate::problem::Problem;
 
 /// Solution of the penalized least-squares problem. All in orthonormal columns and units of `Problem::y_scale`.
@@ -99,13 +100,15 @@ impl Modes {
         let blocks = &problem.blocks;
         let dim = blocks.core_dim;
         let p = beta.len();
-        let mut score: Vec<Vec<f64>> = blocks.factors.iter().map(|f| vec![0.0; f.q * f.k]).collect();
-        let mut b = score.clone();
-        let mut u = factor.border[p * dim..].to_vec();
+        let zeros = || -> Result<Vec<Vec<f64>>, KernelError> {
+            blocks.factors.iter().map(|f| memory::zeros(&[f.q, f.k])).collect()
+        };
+        let (mut score, mut b) = (zeros()?, zeros()?);
+        let mut u = memory::copy(&factor.border[p * dim..])?;
         for (t, &coef) in beta.iter().enumerate() {
             dense::axpy(-coef, &factor.border[t * dim..(t + 1) * dim], &mut u);
         }
-        factor.core.backward(&mut u, 1);
+        factor.core.backward(&mut u, 1)?;
         for &(f, offset) in &blocks.core {
             let (q, k) = (blocks.factors[f].q, blocks.factors[f].k);
             let root = &factor.roots[f];
@@ -133,7 +136,7 @@ impl Modes {
             let sigma = crate::covariance::product(k, &factor.roots[f]);
             let coefficients = PanelCoefficients { blocks, later: &later, core: &u, beta: &beta };
             let schur = &factor.later[e - 1].schur;
-            let mut modes = vec![0.0; pattern.q * k];
+            let mut modes = memory::zeros(&[pattern.q, k])?;
             for j in 0..pattern.q {
                 let start = pattern.start(j);
                 let rows = &schur.panel[start * k..(start + pattern.rows(j)) * k];

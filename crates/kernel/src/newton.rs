@@ -176,7 +176,7 @@ impl<'a> Objective<'a> {
         let value =
             if at == theta { criterion(self.problem, &factor, self.reml) } else { self.value(theta)? };
         let directions = root_directions(self.problem, &self.roots(&at));
-        let (q, s) = average_information(self.problem, &factor, &modes, &directions);
+        let (q, s) = average_information(self.problem, &factor, &modes, &directions)?;
         let m = self.coords.len();
         let scale = self.problem.n_effective(self.reml) / factor.pwrss;
         let mut information = vec![0.0; m * m];

@@ -12,7 +12,9 @@ use crate::core::CoreMatrix;
 use crate::core_sparse::LARGEST_DENSE;
 use crate::dense;
 use crate::error::KernelError;
+use crate::memory;
 use crate::scaling::{self, Rank};
+use crate::watch;
 
 /// Aliasing tolerance for columns of the fixed part (as R's `qr`).
 const ALIAS_TOLERANCE: f64 = 1e-7;
@@ -57,6 +59,13 @@ pub struct Panels {
     pub diag: Vec<f64>,
     /// total_rows rows of k values.
     pub panel: Vec<f64>,
+}
+
+impl Panels {
+    /// A copy, if it can be had.
+    pub fn copy(&self) -> Result<Self, KernelError> {
+        Ok(Self { diag: memory::copy(&self.diag)?, panel: memory::copy(&self.panel)? })
+    }
 }
 
 /// Everything the criterion needs; immutable after construction.
@@ -178,23 +187,25 @@ impl Input<'_> {
     }
 
     /// A copy of some of the rows, in the order given; levels keep their codes.
-    pub fn rows(&self, rows: &[u32]) -> OwnedInput {
-        let take = |column: &[f64]| rows.iter().map(|&i| column[i as usize]).collect();
-        OwnedInput {
-            y: take(self.y),
-            x: self.x.iter().map(|c| take(c)).collect(),
-            weights: self.weights.map(take),
-            factors: self
-                .factors
-                .iter()
-                .map(|f| (rows.iter().map(|&i| f.codes[i as usize]).collect(), f.n_levels))
-                .collect(),
+    pub fn rows(&self, rows: &[u32]) -> Result<OwnedInput, KernelError> {
+        fn take<T: Copy>(column: &[T], rows: &[u32]) -> Result<Vec<T>, KernelError> {
+            let mut out = memory::room(&[rows.len()])?;
+            out.extend(rows.iter().map(|&i| column[i as usize]));
+            Ok(out)
+        }
+        let all = |columns: &[&[f64]]| columns.iter().map(|c| take(c, rows)).collect::<Result<Vec<_>, _>>();
+        let factor = |f: &FactorInput| Ok((take(f.codes, rows)?, f.n_levels));
+        Ok(OwnedInput {
+            y: take(self.y, rows)?,
+            x: all(&self.x)?,
+            weights: self.weights.map(|w| take(w, rows)).transpose()?,
+            factors: self.factors.iter().map(factor).collect::<Result<_, KernelError>>()?,
             terms: self
                 .terms
                 .iter()
-                .map(|t| (t.factor, t.columns.iter().map(|c| take(c)).collect()))
-                .collect(),
-        }
+                .map(|t| Ok((t.factor, all(&t.columns)?)))
+                .collect::<Result<_, KernelError>>()?,
+        })
     }
 }
 
@@ -265,14 +276,14 @@ impl Problem {
                 *v = w * column[i];
             }
             row[p] = w * (input.y[i] / unit);
-        });
+        })?;
         check_scale("fixed-effects columns", &full)?;
-        let rank = scaling::rank(p, p + 1, &full, ALIAS_TOLERANCE);
+        let rank = scaling::rank(p, p + 1, &full, ALIAS_TOLERANCE)?;
         let r = rank.kept.len();
         if n <= r {
             return Err(KernelError::TooFewRows { rows: n, rank: r });
         }
-        let reduced = scaling::restrict(p + 1, &full, &rank.kept);
+        let reduced = scaling::restrict(p + 1, &full, &rank.kept)?;
         let x_scale: Vec<f64> = (0..r * r).map(|h| reduced[h % r + (h / r) * (r + 1)]).collect();
         let ls_coef = reduced[r * (r + 1)..r * (r + 1) + r].iter().map(|c| c * unit).collect();
         let y_norm = dense::dot(&reduced[r * (r + 1)..], &reduced[r * (r + 1)..]).sqrt();
@@ -293,13 +304,14 @@ impl Problem {
         let sizes: Vec<usize> = input.factors.iter().map(|f| f.n_levels).collect();
         let codes: Vec<&[i32]> = input.factors.iter().map(|f| f.codes).collect();
         let terms: Vec<(usize, usize)> = input.terms.iter().map(|t| (t.factor, t.columns.len())).collect();
-        let mut blocks = Blocks::new(&sizes, &codes, &terms, r);
+        let mut blocks = Blocks::new(&sizes, &codes, &terms, r)?;
         if !sparse {
             blocks.core_pattern = None;
         }
         if blocks.core_pattern.is_none() && blocks.core_dim > LARGEST_DENSE {
             return Err(KernelError::CoreTooLarge { dim: blocks.core_dim, largest: LARGEST_DENSE });
         }
+        memory::check(blocks.bytes_of_an_evaluation()?)?;
         let blocks = Arc::new(blocks);
         let mut problem = Self {
             n,
@@ -314,26 +326,29 @@ impl Problem {
             panels: blocks
                 .eliminated
                 .iter()
-                .map(|e| Panels { diag: vec![0.0; e.q * e.k * e.k], panel: vec![0.0; e.total_rows() * e.k] })
-                .collect(),
-            core: CoreMatrix::zeros(&blocks),
-            border: vec![0.0; blocks.core_dim * blocks.tail],
-            tail: vec![0.0; blocks.tail * blocks.tail],
+                .map(|e| {
+                    let diag = memory::zeros(&[e.q, e.k, e.k])?;
+                    Ok(Panels { diag, panel: memory::zeros(&[e.total_rows(), e.k])? })
+                })
+                .collect::<Result<Vec<_>, KernelError>>()?,
+            core: CoreMatrix::zeros(&blocks)?,
+            border: memory::zeros(&[blocks.core_dim, blocks.tail])?,
+            tail: memory::zeros(&[blocks.tail, blocks.tail])?,
             blocks,
         };
-        let levels = problem.leading_rows(input);
-        problem.accumulate(input, &levels);
+        let levels = problem.leading_rows(input)?;
+        problem.accumulate(input, &levels)?;
         if let Some(step) = problem.within_level_step() {
             for (c, s) in problem.ls_coef.iter_mut().zip(&step) {
                 *c += s * problem.y_scale;
             }
-            problem.accumulate(input, &levels);
+            problem.accumulate(input, &levels)?;
         }
         Ok(problem)
     }
 
     /// Rows by level of the leading factor.
-    pub(crate) fn leading_rows(&self, input: &Input) -> Grouped {
+    pub(crate) fn leading_rows(&self, input: &Input) -> Result<Grouped, KernelError> {
         let leading = &self.blocks.eliminated[0];
         Grouped::new(input.factors[self.blocks.factors[leading.factor].input].codes, leading.q)
     }
@@ -345,33 +360,61 @@ impl Problem {
         let (p, width) = (self.n_fixed(), self.blocks.tail);
         // within-level regression; columns that do not vary within levels keep their coefficient
         let mut basis: Vec<usize> = vec![];
-        let mut l = vec![0.0; p * p];
+        // rows of the Cholesky factor of the basis' crossproducts
+        let mut l: Vec<Vec<f64>> = vec![];
+        let solve = |l: &[Vec<f64>], mut x: Vec<f64>| {
+            for i in 0..l.len() {
+                let known = dense::dot(&l[i][..i], &x[..i]);
+                x[i] = (x[i] - known) / l[i][i];
+            }
+            x
+        };
         for c in 0..p {
-            let mut candidate = basis.clone();
-            candidate.push(c);
-            let m = candidate.len();
-            let mut a: Vec<f64> =
-                (0..m * m).map(|h| self.tail[candidate[h % m] + candidate[h / m] * width]).collect();
-            let own = a[m * m - 1];
-            if own > 1e-10 && dense::cholesky_small(m, &mut a).is_ok() && a[m * m - 1].powi(2) > 1e-8 * own {
-                basis = candidate;
-                l = a;
+            let own = self.tail[c + c * width];
+            let mut row = solve(&l, basis.iter().map(|&b| self.tail[b + c * width]).collect());
+            let pivot = own - dense::dot(&row, &row);
+            if own > 1e-10 && pivot.is_finite() && pivot > 1e-8 * own {
+                row.push(pivot.sqrt());
+                basis.push(c);
+                l.push(row);
             }
         }
         let m = basis.len();
-        let mut step: Vec<f64> = basis.iter().map(|&c| self.tail[c + p * width]).collect();
-        dense::forward_small(m, &l, &mut step);
+        let mut step = solve(&l, basis.iter().map(|&c| self.tail[c + p * width]).collect());
         let explained = dense::dot(&step, &step);
         let within = self.tail[p + p * width];
         if m == 0 || within <= 0.0 || within - explained > CANCELLATION * within {
             return None;
         }
-        dense::backward_small(m, &l, &mut step);
+        for i in (0..m).rev() {
+            let known: f64 = (i + 1..m).map(|c| l[c][i] * step[c]).sum();
+            step[i] = (step[i] - known) / l[i][i];
+        }
         let mut out = vec![0.0; p];
         for (&c, s) in basis.iter().zip(&step) {
             out[c] = *s;
         }
         Some(out)
+    }
+
+    /// A copy, if it can be had.
+    pub fn copy(&self) -> Result<Self, KernelError> {
+        Ok(Self {
+            n: self.n,
+            blocks: Arc::clone(&self.blocks),
+            widths: self.widths.clone(),
+            p: self.p,
+            rank: self.rank.clone(),
+            x_scale: memory::copy(&self.x_scale)?,
+            ls_coef: self.ls_coef.clone(),
+            y_scale: self.y_scale,
+            log_weights: self.log_weights,
+            term_scale: self.term_scale.clone(),
+            panels: self.panels.iter().map(Panels::copy).collect::<Result<_, _>>()?,
+            core: self.core.copy()?,
+            border: memory::copy(&self.border)?,
+            tail: memory::copy(&self.tail)?,
+        })
     }
 
     /// Number of estimable fixed effects.
@@ -459,20 +502,21 @@ impl Problem {
     }
 
     /// One pass over the rows, grouped by leading level.
-    pub(crate) fn accumulate(&mut self, input: &Input, levels: &Grouped) {
+    pub(crate) fn accumulate(&mut self, input: &Input, levels: &Grouped) -> Result<(), KernelError> {
         for panels in &mut self.panels {
             panels.diag.fill(0.0);
             panels.panel.fill(0.0);
         }
-        self.core = CoreMatrix::zeros(&self.blocks);
+        self.core.fill(0.0);
         self.border.fill(0.0);
         self.tail.fill(0.0);
         let mut scratch = LevelRows::default();
         for j in 0..self.blocks.eliminated[0].q {
-            self.add_level(input, j, levels.rows(j), &mut scratch);
+            watch::check()?;
+            self.add_level(input, j, levels.rows(j), &mut scratch)?;
         }
         // what the leading levels explain of the core's columns is taken out again
-        self.core.add_panels(&self.blocks.eliminated[0], &self.panels[0].panel, -1.0);
+        self.core.add_panels(&self.blocks.eliminated[0], &self.panels[0].panel, -1.0)
     }
 
     /// Puts other rows in the place of those a leading level had: what its old rows gave is taken out, what the new ones
@@ -484,30 +528,36 @@ impl Problem {
         old: &[u32],
         new: &[u32],
         scratch: &mut LevelRows,
-    ) {
+    ) -> Result<(), KernelError> {
         let blocks = Arc::clone(&self.blocks);
         let leading = &blocks.eliminated[0];
         self.core.add_level(leading, &self.panels[0].panel, j, 1.0);
-        self.project(input, old, scratch);
+        self.project(input, old, scratch)?;
         self.add_products(input, &blocks, j, old, -1.0, scratch);
         let k = leading.k;
         let at = leading.start(j);
         self.panels[0].diag[j * k * k..(j + 1) * k * k].fill(0.0);
         self.panels[0].panel[at * k..(at + leading.rows(j)) * k].fill(0.0);
         if !new.is_empty() {
-            self.add_level(input, j, new, scratch);
+            self.add_level(input, j, new, scratch)?;
             self.core.add_level(leading, &self.panels[0].panel, j, -1.0);
         }
+        Ok(())
     }
 
     /// Splits the rows of one leading level into the span of its columns and the rest.
-    pub(crate) fn project(&self, input: &Input, rows: &[u32], scratch: &mut LevelRows) {
+    pub(crate) fn project(
+        &self,
+        input: &Input,
+        rows: &[u32],
+        scratch: &mut LevelRows,
+    ) -> Result<(), KernelError> {
         let blocks = &self.blocks;
         let leading = &blocks.eliminated[0];
         let (m, k, tail) = (rows.len(), leading.k, blocks.tail);
         let LevelRows { q, rest, r, coef, row, .. } = scratch;
-        q.resize(m * k, 0.0);
-        rest.resize(m * tail, 0.0);
+        memory::clear(q, &[m, k])?;
+        memory::clear(rest, &[m, tail])?;
         row.resize(tail.max(k), 0.0);
         r.clear();
         r.resize(k * k, 0.0);
@@ -536,18 +586,26 @@ impl Problem {
                 }
             }
         }
+        Ok(())
     }
 
     /// Adds a leading level that has no rows yet, except for its part of the core's correction.
-    fn add_level(&mut self, input: &Input, j: usize, rows: &[u32], scratch: &mut LevelRows) {
+    fn add_level(
+        &mut self,
+        input: &Input,
+        j: usize,
+        rows: &[u32],
+        scratch: &mut LevelRows,
+    ) -> Result<(), KernelError> {
         let blocks = Arc::clone(&self.blocks);
         let leading = &blocks.eliminated[0];
         let k = leading.k;
-        self.project(input, rows, scratch);
+        self.project(input, rows, scratch)?;
         self.panels[0].diag[j * k * k..(j + 1) * k * k].copy_from_slice(&scratch.r);
         let end = (leading.start(j) + leading.rows(j)) * k;
         self.panels[0].panel[end - blocks.tail * k..end].copy_from_slice(&scratch.coef);
         self.add_products(input, &blocks, j, rows, 1.0, scratch);
+        Ok(())
     }
 
     /// Adds `sign` times what the rows of one leading level, split by [`Self::project`], give to everything that is summed
@@ -774,9 +832,9 @@ fn orthonormalize_term(
         for (v, column) in row.iter_mut().zip(&input.columns) {
             *v = w * column[i];
         }
-    });
+    })?;
     check_scale("random-effects columns", &r)?;
-    if let Some(&column) = scaling::rank(k, k, &r, DEPENDENT_TOLERANCE).dropped.first() {
+    if let Some(&column) = scaling::rank(k, k, &r, DEPENDENT_TOLERANCE)?.dropped.first() {
         return Err(KernelError::DependentColumns { term, column });
     }
     let unit = 1.0 / (n as f64).sqrt();

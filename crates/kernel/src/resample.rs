@@ -3,20 +3,21 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use crate::blocks::Grouped;
 use crate::certificate::term_optimalities;
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
+use crate::memory;
 use crate::modes::Modes;
 use crate::newton::{Control, Objective, Point, Step, minimize};
 use crate::optimize::{escape, snap};
+use crate::pool;
 use crate::problem::{Input, LevelRows, Problem, power_of_two};
 use crate::solution::unscale_coefficients;
 use crate::start::moment_start;
+use crate::watch;
 
 /// Attempts to leave a boundary that is not optimal.
 const MOST_ESCAPES: usize = 3;
@@ -36,25 +37,26 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn new(problem: &Problem, input: &Input) -> Self {
+    pub fn new(problem: &Problem, input: &Input) -> Result<Self, KernelError> {
         let blocks = &problem.blocks;
         let pattern = &blocks.eliminated[0];
         let (n, p, k) = (problem.n, problem.n_fixed(), pattern.k);
         let codes = |f: usize| input.factors[blocks.factors[f].input].codes;
-        let levels = problem.leading_rows(input);
+        let levels = problem.leading_rows(input)?;
         let root_weight: Vec<f64> = levels.order.iter().map(|&i| input.root_weight(i as usize)).collect();
-        let mut fixed = vec![0.0; n * p];
+        let mut fixed = memory::zeros(&[n, p])?;
         let mut row = vec![0.0; p + 1];
         for (h, &i) in levels.order.iter().enumerate() {
             problem.tail_row(input, i as usize, root_weight[h], &mut row);
             fixed[h * p..(h + 1) * p].copy_from_slice(&row[..p]);
         }
-        let mut leading = vec![0.0; n * k];
-        let mut fixed_rest = vec![0.0; n * p];
+        let mut leading = memory::zeros(&[n, k])?;
+        let mut fixed_rest = memory::zeros(&[n, p])?;
         let mut scratch = LevelRows::default();
         for j in 0..pattern.q {
             let m = levels.rows(j).len();
-            problem.project(input, levels.rows(j), &mut scratch);
+            watch::check()?;
+            problem.project(input, levels.rows(j), &mut scratch)?;
             for h in 0..m {
                 let at = levels.ptr[j] + h;
                 for c in 0..k {
@@ -69,15 +71,15 @@ impl Rows {
             .filter(|&f| f != pattern.factor)
             .map(|f| {
                 let kf = blocks.factors[f].k;
-                let mut columns = vec![0.0; n * kf];
+                let mut columns = memory::zeros(&[n, kf])?;
                 for (h, &i) in levels.order.iter().enumerate() {
                     let out = &mut columns[h * kf..(h + 1) * kf];
                     problem.random_row(input, f, i as usize, root_weight[h], out);
                 }
-                (f, levels.order.iter().map(|&i| codes(f)[i as usize] as u32).collect(), columns)
+                Ok((f, levels.order.iter().map(|&i| codes(f)[i as usize] as u32).collect(), columns))
             })
-            .collect();
-        Self { levels, root_weight, fixed, fixed_rest, leading, others }
+            .collect::<Result<_, KernelError>>()?;
+        Ok(Self { levels, root_weight, fixed, fixed_rest, leading, others })
     }
 
     /// Replaces the response in a problem: every crossproduct that involves y.
@@ -194,21 +196,20 @@ pub fn refit_many(
     control: &Control,
 ) -> Vec<Result<Refit, KernelError>> {
     let regular = covariance::is_regular(&problem.widths, start).unwrap_or(false);
-    responses
-        .par_chunks(problem.n)
-        .map_init(
-            || problem.clone(),
-            |local, y| {
-                rows.respond(local, y)?;
-                // a singular start would hide descent directions: moments instead
-                let from = if regular { start.to_vec() } else { moment_start(local)? };
-                let objective = Objective::new(local, reml);
-                let (point, converged) = search(&objective, &from, control)?;
-                let (factor, modes) = reading(&objective, &point)?;
-                Ok(Refit::read(&objective, point.criterion, &point.theta, &factor, &modes, converged))
-            },
-        )
-        .collect()
+    pool::map_init(
+        responses.len() / problem.n,
+        || problem.copy(),
+        |local, i| {
+            let local = local.as_mut().map_err(|error| error.clone())?;
+            rows.respond(local, &responses[i * problem.n..(i + 1) * problem.n])?;
+            // a singular start would hide descent directions: moments instead
+            let from = if regular { start.to_vec() } else { moment_start(local)? };
+            let objective = Objective::new(local, reml);
+            let (point, converged) = search(&objective, &from, control)?;
+            let (factor, modes) = reading(&objective, &point)?;
+            Ok(Refit::read(&objective, point.criterion, &point.theta, &factor, &modes, converged))
+        },
+    )
 }
 
 impl Refit {

@@ -1,14 +1,15 @@
 //! Variances of linear predictors x'beta + z'(b - b-hat) for arbitrary rows: leverages of the data's own rows, standard
 //! errors of predictions.
 
-use rayon::prelude::*;
-
 use crate::core::{self, CoreMatrix};
 use crate::covariance;
 use crate::dense;
 use crate::error::KernelError;
 use crate::factor::Factorization;
+use crate::memory;
+use crate::pool;
 use crate::problem::Problem;
+use crate::watch;
 
 /// Rows handed in: fixed-effects columns as in the problem's input, and per factor a level (-1: none) and columns.
 pub struct RowInput<'a> {
@@ -40,11 +41,7 @@ pub fn predictor_variances(
     let factor = Factorization::new(problem, &roots)?;
     check(problem, input)?;
     let solver = Solver::new(problem, &factor, input, with_fixed);
-    Ok(if solver.inverse_is_exact() && solver.inverse_pays() {
-        solver.by_inverse()
-    } else {
-        solver.by_solves()
-    })
+    if solver.inverse_is_exact() && solver.inverse_pays() { solver.by_inverse() } else { solver.by_solves() }
 }
 
 /// The factored problem and the rows to be solved for.
@@ -111,16 +108,19 @@ impl<'a> Solver<'a> {
     }
 
     /// Quadratic forms in T K^-1 T', the core's part of the inverse.
-    fn by_inverse(&self) -> Vec<f64> {
+    fn by_inverse(&self) -> Result<Vec<f64>, KernelError> {
         let blocks = &self.problem.blocks;
         let (dim, p) = (blocks.core_dim, self.problem.n_fixed());
-        let mut inverse = self.factor.core.inverse();
+        let mut inverse = self.factor.core.inverse()?;
         inverse.congruence(blocks, &self.factor.roots, false);
-        let mut solved = self.factor.border[..p * dim].to_vec();
-        self.factor.core.backward(&mut solved, p);
+        let mut solved = memory::copy(&self.factor.border[..p * dim])?;
+        self.factor.core.backward(&mut solved, p)?;
         core::apply_blocks(blocks, &self.factor.roots, false, &mut solved, p);
-        let mut out = vec![0.0; self.input.n];
-        out.par_chunks_mut(BATCH).enumerate().for_each(|(batch, part)| {
+        let mut out = memory::zeros(&[self.input.n])?;
+        pool::for_chunks(&mut out, BATCH, |batch, part| {
+            if watch::is_stopped() {
+                return;
+            }
             let mut row = CoreRow::new(dim);
             let mut fixed = vec![0.0; p];
             for (h, variance) in part.iter_mut().enumerate() {
@@ -143,23 +143,23 @@ impl<'a> Solver<'a> {
                 row.clear();
             }
         });
-        out
+        watch::check()?;
+        Ok(out)
     }
 
     /// Triangular solves, some rows at a time.
-    fn by_solves(&self) -> Vec<f64> {
+    fn by_solves(&self) -> Result<Vec<f64>, KernelError> {
         let blocks = &self.problem.blocks;
         let (dim, p) = (blocks.core_dim, self.problem.n_fixed());
-        let mut out = vec![0.0; self.input.n];
+        let mut out = memory::zeros(&[self.input.n])?;
         let mut row = CoreRow::new(dim);
         let mut core_rhs = vec![];
         let mut fixed_rhs = vec![];
         for (batch, part) in out.chunks_mut(BATCH).enumerate() {
             let m = part.len();
-            core_rhs.clear();
-            core_rhs.resize(dim * m, 0.0);
-            fixed_rhs.clear();
-            fixed_rhs.resize(p * m, 0.0);
+            watch::check()?;
+            memory::clear(&mut core_rhs, &[dim, m])?;
+            memory::clear(&mut fixed_rhs, &[p, m])?;
             for (h, variance) in part.iter_mut().enumerate() {
                 let i = batch * BATCH + h;
                 let fixed = &mut fixed_rhs[h * p..(h + 1) * p];
@@ -171,7 +171,7 @@ impl<'a> Solver<'a> {
                 row.clear();
             }
             core::apply_blocks(blocks, &self.factor.roots, true, &mut core_rhs, m);
-            self.factor.core.forward(&mut core_rhs, m);
+            self.factor.core.forward(&mut core_rhs, m)?;
             let mut explained = vec![0.0; p * m];
             if self.with_fixed {
                 let border = &self.factor.border[..p * dim];
@@ -190,7 +190,7 @@ impl<'a> Solver<'a> {
                 }
             }
         }
-        out
+        Ok(out)
     }
 }
 
@@ -412,8 +412,9 @@ mod tests {
     fn both_ways_give_the_same_variances() {
         for theta in [[0.0, 0.0, 0.0, 0.0], [0.5, 0.2, 0.7, 0.4], [30.0, -9.0, 5.0, 90.0]] {
             for with_fixed in [true, false] {
-                let (one, other) =
-                    with_solver(theta, with_fixed, |solver| (solver.by_inverse(), solver.by_solves()));
+                let (one, other) = with_solver(theta, with_fixed, |solver| {
+                    (solver.by_inverse().unwrap(), solver.by_solves().unwrap())
+                });
                 for (a, b) in one.iter().zip(&other) {
                     assert!((a - b).abs() <= 1e-11 * b.abs(), "{theta:?} {a} {b}");
                 }

@@ -2,17 +2,20 @@
 //! QR that streams over chunks of rows, and the rank decision for the fixed part.
 
 use crate::dense;
+use crate::error::KernelError;
+use crate::memory;
+use crate::watch;
 
 /// Rows of a chunk added to the running triangle at a time.
 const CHUNK: usize = 96;
 
 /// Upper triangular R (w x w, column-major) with R'R = C'C for the n x w matrix C whose row i is written by
 /// `fill(i, row)`. Householder reflections on [R; chunk], so nothing is squared and no n x w matrix is formed.
-pub fn streaming_qr(n: usize, w: usize, fill: impl Fn(usize, &mut [f64])) -> Vec<f64> {
+pub fn streaming_qr(n: usize, w: usize, fill: impl Fn(usize, &mut [f64])) -> Result<Vec<f64>, KernelError> {
     let rows_per_chunk = CHUNK.max(2 * w);
     let height = w + rows_per_chunk;
-    let mut a = vec![0.0; height * w];
-    let mut row = vec![0.0; w];
+    let mut a = memory::zeros(&[height, w])?;
+    let mut row = memory::zeros(&[w])?;
     let mut start = 0;
     while start < n {
         let m = rows_per_chunk.min(n - start);
@@ -22,21 +25,22 @@ pub fn streaming_qr(n: usize, w: usize, fill: impl Fn(usize, &mut [f64])) -> Vec
                 a[w + i + c * height] = v;
             }
         }
-        reflect(w, m, height, &mut a);
+        reflect(w, m, height, &mut a)?;
         start += m;
     }
-    let mut r = vec![0.0; w * w];
+    let mut r = memory::zeros(&[w, w])?;
     for c in 0..w {
         for i in 0..=c {
             r[i + c * w] = a[i + c * height];
         }
     }
-    r
+    Ok(r)
 }
 
 /// Householder triangularization of [R; B], R upper triangular w x w on top of m rows B; B is destroyed.
-fn reflect(w: usize, m: usize, height: usize, a: &mut [f64]) {
+fn reflect(w: usize, m: usize, height: usize, a: &mut [f64]) -> Result<(), KernelError> {
     for j in 0..w {
+        watch::check()?;
         let (left, right) = a.split_at_mut((j + 1) * height);
         let column = &mut left[j * height..];
         let below = dense::dot_long(&column[w..w + m], &column[w..w + m]);
@@ -59,6 +63,7 @@ fn reflect(w: usize, m: usize, height: usize, a: &mut [f64]) {
             dense::axpy(-s, v, &mut other[w..w + m]);
         }
     }
+    Ok(())
 }
 
 /// Result of the rank decision: which columns are estimable.
@@ -73,12 +78,13 @@ pub struct Rank {
 /// Left-to-right rank decision on a triangular factor R (stride `ld`, first p columns): a column whose part
 /// orthogonal to the kept ones is below `tolerance` times its norm is dropped, the later of two aliased columns
 /// goes, as in R's `lm` and lme4.
-pub fn rank(p: usize, ld: usize, r: &[f64], tolerance: f64) -> Rank {
+pub fn rank(p: usize, ld: usize, r: &[f64], tolerance: f64) -> Result<Rank, KernelError> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     let mut out = Rank { kept: vec![], dropped: vec![] };
     for j in 0..p {
-        let mut column: Vec<f64> = r[j * ld..j * ld + j + 1].to_vec();
-        column.resize(p, 0.0);
+        watch::check()?;
+        let mut column = memory::zeros(&[p])?;
+        column[..=j].copy_from_slice(&r[j * ld..j * ld + j + 1]);
         let norm = dense::dot(&column, &column).sqrt();
         for _ in 0..2 {
             for q in &basis {
@@ -95,11 +101,11 @@ pub fn rank(p: usize, ld: usize, r: &[f64], tolerance: f64) -> Rank {
             out.dropped.push(j);
         }
     }
-    out
+    Ok(out)
 }
 
 /// Triangular factor of the kept columns (and, appended, the last column of R: the response) from the factor of all.
-pub fn restrict(ld: usize, r: &[f64], kept: &[usize]) -> Vec<f64> {
+pub fn restrict(ld: usize, r: &[f64], kept: &[usize]) -> Result<Vec<f64>, KernelError> {
     let rank = kept.len();
     let columns: Vec<usize> = kept.iter().copied().chain([ld - 1]).collect();
     streaming_qr(ld, rank + 1, |i, row| {
@@ -110,6 +116,7 @@ pub fn restrict(ld: usize, r: &[f64], kept: &[usize]) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -131,7 +138,8 @@ mod tests {
             for (c, v) in row.iter_mut().enumerate() {
                 *v = column(i, c);
             }
-        });
+        })
+        .unwrap();
         for a in 0..w {
             for b in 0..w {
                 let gram: f64 = (0..n).map(|i| column(i, a) * column(i, b)).sum();
@@ -148,7 +156,8 @@ mod tests {
             for (c, v) in row.iter_mut().enumerate() {
                 *v = column(i, c);
             }
-        });
-        assert_eq!(rank(5, 5, &r, 1e-7), Rank { kept: vec![0, 1, 2, 4], dropped: vec![3] });
+        })
+        .unwrap();
+        assert_eq!(rank(5, 5, &r, 1e-7), Ok(Rank { kept: vec![0, 1, 2, 4], dropped: vec![3] }));
     }
 }

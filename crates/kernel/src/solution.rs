@@ -7,6 +7,7 @@ use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::gradient::fixed_covariance;
 use crate::inverse::{Inverse, Wanted};
+use crate::memory;
 use crate::modes::Modes;
 use crate::newton::{Objective, Point};
 use crate::problem::Problem;
@@ -101,7 +102,7 @@ impl Solution {
         let sigma2 = pwrss / problem.n_effective(reml);
 
         let beta = unscale_coefficients(problem, &modes.beta);
-        let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, factor));
+        let mut vcov = unscale_fixed(problem, &fixed_covariance(problem, factor)?);
         vcov.iter_mut().for_each(|v| *v *= sigma2);
 
         let original: Vec<Vec<f64>> = (0..problem.widths.len())
@@ -119,7 +120,7 @@ impl Solution {
             Some(given) => given,
             None => {
                 let wanted = Wanted { with_fixed: false, leading_covariance: true };
-                computed = Inverse::new(problem, factor, wanted)?.into_conditional(blocks);
+                computed = Inverse::new(problem, factor, wanted)?.into_conditional(blocks)?;
                 &computed
             }
         };
@@ -128,12 +129,12 @@ impl Solution {
         for (f, info) in blocks.factors.iter().enumerate() {
             let k = info.k;
             let back = unscale_factor(problem, f);
-            let mut b = vec![0.0; info.q * k];
+            let mut b = memory::zeros(&[info.q, k])?;
             for (out, level) in b.chunks_exact_mut(k).zip(modes.b[f].chunks_exact(k)) {
                 dense::matvec_small(k, &back, level, out);
                 out.iter_mut().for_each(|v| *v *= problem.y_scale);
             }
-            let mut cov = vec![0.0; info.q * k * k];
+            let mut cov = memory::zeros(&[info.q, k, k])?;
             let mut half = vec![0.0; k * k];
             for (out, c) in cov.chunks_exact_mut(k * k).zip(conditional[f].chunks_exact(k * k)) {
                 dense::multiply_small(k, k, k, &back, c, &mut half);

@@ -1,7 +1,7 @@
 //! Python bindings: convert, release the GIL, map errors. No arithmetic here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use mixwell_kernel::error::KernelError as Error;
 use mixwell_kernel::newton::{Control, Objective};
 use mixwell_kernel::optimize::{check_parameters, optimize};
 use mixwell_kernel::problem::{FactorInput, Input, Problem as KernelProblem, TermInput};
-use mixwell_kernel::profile::{Parameter, Watch, profile};
+use mixwell_kernel::profile::{Parameter, profile};
 use mixwell_kernel::resample::{Refit, Rows, refit_many};
 use mixwell_kernel::rows::{RowInput, predictor_variances};
 use mixwell_kernel::solution::{Solution, unscale_fixed};
+use mixwell_kernel::watch::{self, Watch};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyValueError};
@@ -53,6 +54,7 @@ fn kind_and_indices(error: &Error) -> (&'static str, Vec<usize>) {
         Error::Parameter { index, .. } => ("parameter", vec![index]),
         Error::NotPositiveDefinite { index } => ("not_positive_definite", vec![index]),
         Error::Decomposition => ("decomposition", vec![]),
+        Error::Memory { bytes } => ("memory", vec![bytes]),
         Error::Interrupted => ("interrupted", vec![]),
     }
 }
@@ -62,9 +64,20 @@ fn to_python(error: &Error) -> PyErr {
     KernelError::new_err((kind, error.to_string(), indices))
 }
 
-/// Runs kernel work without the GIL; a panic becomes a Python exception.
-fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
-    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+/// Runs kernel work without the GIL; a panic becomes a Python exception. A `long` one is stopped by a signal.
+fn detached<T: Send>(
+    py: Python<'_>,
+    long: bool,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    if long {
+        return watched(py, &Arc::default(), |_| Ok(()), work);
+    }
+    finished(py.detach(|| catch_unwind(AssertUnwindSafe(work))))
+}
+
+fn finished<T>(outcome: thread::Result<Result<T, Error>>) -> PyResult<T> {
+    match outcome {
         Ok(result) => result.map_err(|e| to_python(&e)),
         Err(_) => {
             Err(KernelError::new_err(("panic", "internal error of the compiled kernel", Vec::<usize>::new())))
@@ -72,29 +85,52 @@ fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + S
     }
 }
 
+/// Rows and columns from which reading data may take long, and multiplications per evaluation from which a search may.
+const MANY_ROWS: usize = 5_000;
+const MANY_COLUMNS: usize = 100;
+const MUCH_WORK: f64 = 1e6;
+
+fn is_large(input: &Input<'_>) -> bool {
+    let random: usize = input.terms.iter().map(|t| t.columns.len()).sum();
+    input.y.len() >= MANY_ROWS || input.x.len() + random >= MANY_COLUMNS
+}
+
+fn takes_long(problem: &KernelProblem) -> bool {
+    problem.work() >= MUCH_WORK
+}
+
 /// How often long work looks for signals and tells how far it is.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The same for work of many pieces, in a thread of its own: `report` is called with the number of pieces done, and an
-/// exception from it or from a signal stops the work.
+/// The same in a thread of its own: `report` is called now and then with the number of pieces done, and an exception from it
+/// or from a signal stops the work. Where no thread can be had, it runs here, unwatched.
 fn watched<T: Send>(
     py: Python<'_>,
-    watch: &Watch,
-    report: &Bound<'_, PyAny>,
+    watch: &Arc<Watch>,
+    report: impl Fn(usize) -> PyResult<()>,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
-    let (finished, bell) = (Mutex::new(false), Condvar::new());
-    let (result, failure) = thread::scope(|scope| -> PyResult<_> {
-        let worker = thread::Builder::new().spawn_scoped(scope, || {
-            let result = catch_unwind(AssertUnwindSafe(work));
-            *finished.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    let (over, bell) = (Mutex::new(false), Condvar::new());
+    let task = Mutex::new(Some(work));
+    let run = || {
+        let work = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let run = || watch::under(Some(Arc::clone(watch)), || work.map_or(Err(Error::Interrupted), |w| w()));
+        catch_unwind(AssertUnwindSafe(run))
+    };
+    let (outcome, failure) = thread::scope(|scope| {
+        let spawned = thread::Builder::new().spawn_scoped(scope, || {
+            let outcome = run();
+            *over.lock().unwrap_or_else(PoisonError::into_inner) = true;
             bell.notify_all();
-            result
-        })?;
+            outcome
+        });
+        let Ok(worker) = spawned else {
+            return (py.detach(run), None);
+        };
         let mut failure = None;
         loop {
             let done = py.detach(|| {
-                let guard = finished.lock().unwrap_or_else(PoisonError::into_inner);
+                let guard = over.lock().unwrap_or_else(PoisonError::into_inner);
                 let waited = bell.wait_timeout_while(guard, POLL, |done| !*done);
                 *waited.unwrap_or_else(PoisonError::into_inner).0
             });
@@ -102,20 +138,18 @@ fn watched<T: Send>(
                 break;
             }
             if failure.is_none()
-                && let Err(e) = py.check_signals().and_then(|()| report.call1((watch.done(),)).map(drop))
+                && let Err(e) = py.check_signals().and_then(|()| report(watch.done()))
             {
                 watch.stop();
                 failure = Some(e);
             }
         }
-        Ok((worker.join(), failure))
-    })?;
-    match (failure, result) {
-        (Some(e), _) => Err(e),
-        (None, Ok(Ok(result))) => result.map_err(|e| to_python(&e)),
-        _ => {
-            Err(KernelError::new_err(("panic", "internal error of the compiled kernel", Vec::<usize>::new())))
-        }
+        // the thread catches its own panics
+        (worker.join().unwrap_or_else(Err), failure)
+    });
+    match failure {
+        Some(e) => Err(e),
+        None => finished(outcome),
     }
 }
 
@@ -280,7 +314,7 @@ impl Problem {
     #[pyo3(signature = (*arrays))]
     fn new(py: Python<'_>, arrays: Arrays<'_>) -> PyResult<Self> {
         let input = arrays.input()?;
-        let inner = detached(py, || KernelProblem::new(&input))?;
+        let inner = detached(py, is_large(&input), || KernelProblem::new(&input))?;
         Ok(Self { inner })
     }
 
@@ -326,7 +360,7 @@ impl Problem {
         reml: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
-        let parts = detached(py, || {
+        let parts = detached(py, takes_long(&self.inner), || {
             check_parameters(&self.inner, theta)?;
             Components::new(&Objective::new(&self.inner, reml), theta)
         })?;
@@ -367,8 +401,10 @@ impl Problem {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let input = RowInput { n: x.shape()[0], x: matrix_columns(&x)?, codes, columns };
-        let values =
-            detached(py, || predictor_variances(&self.inner, &self.to_kernel(theta)?, &input, with_fixed))?;
+        let long = input.n >= MANY_ROWS || takes_long(&self.inner);
+        let values = detached(py, long, || {
+            predictor_variances(&self.inner, &self.to_kernel(theta)?, &input, with_fixed)
+        })?;
         Ok(values.into_pyarray(py))
     }
 
@@ -380,7 +416,9 @@ impl Problem {
         reml: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
-        let solution = detached(py, || Solution::new(&self.inner, &self.to_kernel(theta)?, reml))?;
+        let solution = detached(py, takes_long(&self.inner), || {
+            Solution::new(&self.inner, &self.to_kernel(theta)?, reml)
+        })?;
         self.solution_dict(py, solution)
     }
 
@@ -398,7 +436,8 @@ impl Problem {
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let theta = theta.as_slice().map_err(|_| not_contiguous("theta"))?;
         let parameters = parameters.iter().map(parameter).collect::<PyResult<Vec<_>>>()?;
-        let watch = Watch::default();
+        let watch = Arc::new(Watch::default());
+        let report = |done: usize| report.call1((done,)).map(drop);
         let curves = watched(py, &watch, report, || {
             profile(&self.inner, &self.to_kernel(theta)?, &parameters, &stops, spacing, &watch)
         })?;
@@ -431,7 +470,7 @@ impl Problem {
             None => None,
         };
         let control = Control { max_evaluations, gap_tolerance, starts };
-        let (optimum, solution) = detached(py, || {
+        let (optimum, solution) = detached(py, takes_long(&self.inner), || {
             let start = start.map(|s| self.to_kernel(s)).transpose()?;
             let optimum = optimize(&self.inner, reml, start.as_deref(), &control)?;
             let solution = Solution::of_point(&Objective::new(&self.inner, reml), &optimum.point)?;
@@ -508,9 +547,9 @@ impl Refitter {
     #[pyo3(signature = (*arrays))]
     fn new(py: Python<'_>, arrays: Arrays<'_>) -> PyResult<Self> {
         let input = arrays.input()?;
-        detached(py, || {
+        detached(py, is_large(&input), || {
             let problem = KernelProblem::new(&input)?;
-            let rows = Rows::new(&problem, &input);
+            let rows = Rows::new(&problem, &input)?;
             Ok(Self { problem, rows })
         })
     }
@@ -537,7 +576,7 @@ impl Refitter {
         } else {
             responses.as_slice().map_err(|_| not_contiguous("responses (Fortran order)"))?
         };
-        let refits = detached(py, || {
+        let refits = detached(py, takes_long(&self.problem), || {
             check_parameters(&self.problem, theta)?;
             let star = covariance::theta_to_scaled(&self.problem.widths, &self.problem.term_scale, theta);
             Ok(refit_many(&self.problem, &self.rows, flat, reml, &star, &control))
@@ -613,7 +652,8 @@ impl Deletions {
             (true, None) => return Err(PyValueError::new_err("theta is needed where it is held")),
             (false, start) => Parameters::Estimated { start, control },
         };
-        let inner = detached(py, || KernelDeletions::new(&input, sets, n_sets, reml, parameters))?;
+        let inner =
+            detached(py, is_large(&input), || KernelDeletions::new(&input, sets, n_sets, reml, parameters))?;
         Ok(Self { inner })
     }
 
@@ -621,7 +661,8 @@ impl Deletions {
     /// (X'V^-1 X)^-1 in units of sigma^2), same_rank (m: the same fixed effects are estimable; elsewhere beta and
     /// vcov_unscaled are NaN) and failures [(position, kind, message, indices)].
     fn refit<'py>(&self, py: Python<'py>, first: usize, last: usize) -> PyResult<Bound<'py, PyDict>> {
-        let found = detached(py, || Ok(self.inner.refit(first, last)))?;
+        let long = takes_long(self.inner.problem());
+        let found = detached(py, long, || Ok(self.inner.refit(first, last)))?;
         let problem = self.inner.problem();
         let (m, p) = (found.len(), problem.n_fixed());
         let mut refits = Vec::with_capacity(m);

@@ -41,17 +41,22 @@ struct Held {
 }
 
 impl Held {
-    fn new(objective: &Objective, factor: &Factorization, combination: &Combination, psi: f64) -> Self {
+    fn new(
+        objective: &Objective,
+        factor: &Factorization,
+        combination: &Combination,
+        psi: f64,
+    ) -> Result<Self, KernelError> {
         let p = objective.problem.n_fixed();
         let mut beta = fixed_effects(factor, p);
         let mut along = vec![0.0; p];
-        dense::matvec_small(p, &fixed_covariance(objective.problem, factor), &combination.a, &mut along);
+        dense::matvec_small(p, &fixed_covariance(objective.problem, factor)?, &combination.a, &mut along);
         let variance = dense::dot(&combination.a, &along);
         along.iter_mut().for_each(|v| *v /= variance);
         let distance =
             combination.estimate + psi * combination.standard_error - dense::dot(&combination.a, &beta);
         dense::axpy(distance, &along, &mut beta);
-        Self { beta, along, distance, variance }
+        Ok(Self { beta, along, distance, variance })
     }
 
     fn excess(&self) -> f64 {
@@ -82,9 +87,10 @@ impl Evaluation {
         let star = covariance::theta_to_scaled(widths, &coordinates.scales, &natural[..m]);
         let roots = objective.floored_roots(&star);
         let factor = Factorization::new(problem, &roots)?;
-        let hold =
-            |factor: &Factorization| coordinates.combination().map(|c| Held::new(objective, factor, c, x[m]));
-        let held = hold(&factor);
+        let hold = |factor: &Factorization| {
+            coordinates.combination().map(|c| Held::new(objective, factor, c, x[m])).transpose()
+        };
+        let held = hold(&factor)?;
         let modes = match &held {
             Some(h) => Modes::given(problem, &factor, h.beta.clone())?,
             None => Modes::new(problem, &factor)?,
@@ -93,7 +99,7 @@ impl Evaluation {
         // at singular T of core factors derivatives are read next to it, the value at it
         let value = if objective.is_floored(&star) {
             let exact = objective.factorize(&star)?;
-            criterion(objective, &exact, hold(&exact).as_ref(), natural[m])
+            criterion(objective, &exact, hold(&exact)?.as_ref(), natural[m])
         } else {
             criterion(objective, &factor, held.as_ref(), natural[m])
         };
@@ -128,7 +134,7 @@ impl Evaluation {
                 term_direction(problem, c.term, &change)
             })
             .collect();
-        let (q, s) = average_information(problem, &factor, &modes, &directions);
+        let (q, s) = average_information(problem, &factor, &modes, &directions)?;
         let size = m + 1;
         let mut information = vec![0.0; size * size];
         let mut cross = vec![0.0; m];

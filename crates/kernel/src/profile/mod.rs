@@ -9,16 +9,14 @@ mod evaluation;
 mod tests;
 mod walk;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use rayon::prelude::*;
-
 use crate::certificate::{Curvature, worth_threads};
 use crate::covariance;
 use crate::error::KernelError;
 use crate::gradient::{fixed_covariance, product_derivative};
 use crate::newton::{Objective, Point, trust_region_step};
+use crate::pool;
 use crate::problem::Problem;
+use crate::watch::Watch;
 
 use coordinates::{Coordinates, Estimate};
 use evaluation::Evaluation;
@@ -33,27 +31,6 @@ const STOPS: (f64, f64) = (0.0, 100.0);
 const SPACINGS: (f64, f64) = (1e-3, 100.0);
 /// A stop is sought directly from this close (zeta units).
 const LAST_LEG: f64 = 0.75;
-
-/// What work and its caller share: how many pieces are done, and whether to stop.
-#[derive(Debug, Default)]
-pub struct Watch {
-    stopped: AtomicBool,
-    done: AtomicUsize,
-}
-
-impl Watch {
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    pub fn done(&self) -> usize {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    fn check(&self) -> Result<(), KernelError> {
-        if self.stopped.load(Ordering::Relaxed) { Err(KernelError::Interrupted) } else { Ok(()) }
-    }
-}
 
 /// The profile of one parameter on its own scale, ascending.
 #[derive(Clone, Debug)]
@@ -94,7 +71,7 @@ pub fn profile(
         theta: theta.to_vec(),
         log_sigma: 0.5 * (point.factor.pwrss / problem.n as f64).ln(),
         beta: point.modes.beta.clone(),
-        fixed_covariance: fixed_covariance(problem, &point.factor),
+        fixed_covariance: fixed_covariance(problem, &point.factor)?,
     };
     let missing = missing_curvature(&objective, &point)?;
     let threads = worth_threads(problem);
@@ -118,7 +95,7 @@ pub fn profile(
         let correction = Some(corrections[i].clone()?);
         let walk = Walk::new(&objective, system, correction, watch)?.with_ceiling(ceiling);
         let marks = side(walk, system, sign, stops, spacing);
-        watch.done.fetch_add(1, Ordering::Relaxed);
+        watch.count();
         marks
     });
     let mut found = found.into_iter();
@@ -143,7 +120,7 @@ fn check_range(what: &'static str, value: f64, (low, high): (f64, f64)) -> Resul
 }
 
 fn in_threads<T: Sync, R: Send>(threads: bool, items: &[T], work: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
-    if threads { items.par_iter().map(work).collect() } else { items.iter().map(work).collect() }
+    if threads { pool::map(items, work) } else { items.iter().map(work).collect() }
 }
 
 /// Exact Hessian of the profiled criterion less that of the model (m x m, kernel coordinates); None at a singular T, where

@@ -72,7 +72,7 @@ fn systems(problem: &Problem, theta: &[f64]) -> Vec<Coordinates> {
         theta: theta.to_vec(),
         log_sigma: 0.5 * (point.factor.pwrss / problem.n as f64).ln(),
         beta: point.modes.beta.clone(),
-        fixed_covariance: fixed_covariance(problem, &point.factor),
+        fixed_covariance: fixed_covariance(problem, &point.factor).unwrap(),
     };
     every_parameter(problem).into_iter().map(|p| Coordinates::new(problem, &estimate, p).unwrap()).collect()
 }

@@ -8,9 +8,9 @@
 use crate::dense;
 use crate::error::KernelError;
 use crate::newton::{Correction, Objective, Spectrum, noise};
-use crate::profile::Watch;
 use crate::profile::coordinates::Coordinates;
 use crate::profile::evaluation::Evaluation;
+use crate::watch::Watch;
 
 /// phi has arrived when its Newton decrement (criterion units) is below this; D is then good to a fraction of it.
 const SETTLED: f64 = 1e-8;
