@@ -212,6 +212,27 @@ def test_html_is_well_formed_and_complete(name: str) -> None:
     assert result.summary()._repr_html_() == result._repr_html_()
 
 
+@pytest.mark.parametrize("name", ["slopes", "crossed", "weights, offset"])
+def test_cells_of_the_html_are_those_of_the_text(name: str) -> None:
+    """Row by row: what stands in a table of the notebook stands in the printed summary."""
+    result = fitted(name)
+    text = str(result.summary())
+    page = ET.fromstring(result._repr_html_().replace("<br>", "<br/>"))
+    rows = [
+        ["".join(cell.itertext()).strip() for cell in row.iter("td")]
+        for body in page.findall("table")
+        for row in body.iter("tr")
+    ]
+    numbers = [[cell for cell in row if re.fullmatch(r"[-\d.e+]+", cell)] for row in rows]
+    numbers = [row for row in numbers if row]
+    terms = sum(len(term.names) for term in result.design.terms)
+    assert len(numbers) == 1 + terms + 1 + len(result.params)
+    for row in numbers:
+        assert re.search(r"\s+".join(map(re.escape, row)), text), row
+    for variance, sd, *_ in numbers[1 : terms + 2]:
+        assert float(sd) ** 2 == pytest.approx(float(variance), rel=1e-2)
+
+
 def test_html_escapes_names() -> None:
     data = grouped().rename(columns={"x": "<b>&"})
     html = mw.lmer("y ~ `<b>&` + (1 | g)", data)._repr_html_()
