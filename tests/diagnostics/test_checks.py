@@ -16,9 +16,10 @@ from matplotlib import pyplot
 
 import mixwell as mw
 from mixwell.diagnostics import assumptions
-from mixwell.diagnostics.assumptions import judge
+from mixwell.diagnostics.assumptions import Size, judge
 from mixwell.diagnostics.checks import Checks
 from mixwell.diagnostics.remedies import RESAMPLED, Remedies
+from mixwell.report.checks_zh import evidence_in_chinese, meaning_in_chinese
 from reference_cases import cases
 from small_models import FITS, fitted, grouped
 
@@ -244,9 +245,57 @@ def test_significance_is_not_enough_with_many_rows() -> None:
     assert judge(0.2, 100) == "fine"
     assert judge(0.009, 100) == "look"
     assert judge(1e-5, 100) == "violated"
-    assert judge(1e-5, 100_000, 0.01, 0.1, 0.3) == "fine"
-    assert judge(1e-5, 100_000, 0.2, 0.1, 0.3) == "look"
-    assert judge(1e-5, 100_000, 0.5, 0.1, 0.3) == "violated"
+    assert judge(1e-5, 100_000, Size(0.01, 0.1, 0.3)) == "fine"
+    assert judge(1e-5, 100_000, Size(0.2, 0.1, 0.3)) == "look"
+    assert judge(1e-5, 100_000, Size(0.5, 0.1, 0.3)) == "violated"
+
+
+def test_a_verdict_milder_than_the_p_value_says_why() -> None:
+    """Wherever a small p-value stands beside a verdict that it does not explain, in both languages."""
+    rng = np.random.default_rng(6)
+    n = 20_000
+    g = np.repeat(np.arange(400), 50)
+    x = rng.normal(size=n)
+    y = x + 0.03 * x**2 + rng.normal(size=400)[g] + rng.standard_t(12, n) * (1 + 0.1 * x / (1 + np.abs(x)))
+    found = check(pd.DataFrame({"y": y, "x": x, "g": g}), "y ~ x + (1 | g)")
+    milder = 0
+    for one in found:
+        p = re.search(r"p (?:=|<) (\S+?)(?:;|$)", one.evidence)
+        if p is None or "outlying g" in one.assumption or "as fitted" in one.assumption:
+            continue
+        small = float(p[1]) < (0.01 if one.verdict == "fine" else 0.001 if one.verdict == "look" else 0)
+        milder += small
+        rule = "of no account below" if one.verdict == "fine" else "a violation from"
+        assert (rule in one.evidence) == small, str(one)
+        chinese = evidence_in_chinese(one.evidence)
+        assert "effect size" not in chinese
+        assert ("效应量" in chinese) == small
+    assert milder >= 2
+
+
+@pytest.mark.parametrize("levels", [3, 6, 9, 10, 30])
+def test_few_groups_are_called_so_by_checks_and_limits_alike(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    g = np.repeat(np.arange(levels), 8)
+    data = pd.DataFrame({"y": rng.normal(size=len(g)) + 2 * rng.normal(size=levels)[g], "g": g})
+    fit = mw.lmer("y ~ 1 + (1 | g)", data)
+    limited = f"g has only {levels} levels" in " ".join(str(fit.report()).split())
+    assert (fit.check()["enough groups"].verdict == "look") == limited == (levels < 10)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [([0, 1], "violated"), ([1, 2, 3, 4, 5], "look"), ([0.5, 2.5, 9], "look"), (range(200), "fine")],
+)
+def test_a_response_of_few_values_is_told(values: list[float], verdict: str) -> None:
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(12), 20)
+    y = rng.choice(np.array(values, dtype=float), 240)
+    found = check(pd.DataFrame({"y": y, "g": g}), "y ~ 1 + (1 | g)")["continuous response"]
+    assert found.verdict == verdict
+    if verdict != "fine":
+        assert all(f"{value:g}" in found.evidence for value in values)
+        assert meaning_in_chinese(found.meaning)
 
 
 @pytest.mark.parametrize("case", ["diag_ratpup", "diag_oats_nested", "diag_penicillin_crossed_ml"])

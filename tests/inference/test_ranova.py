@@ -253,6 +253,22 @@ def test_zero_variance_has_p_value_one() -> None:
         assert fit.ranova(method)["p_value"].iloc[1] == 1.0  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("method", ["mixture", "exact", "bootstrap"])
+@pytest.mark.parametrize("unit", [1.0, 1 / 7, 3e5, 1e-7])
+def test_rounding_does_not_decide_the_p_value_of_a_zero_variance(method: Any, unit: float) -> None:
+    """The ratio is zero but for rounding: every response is at least as far out, whatever its unit."""
+    for seed in range(4):
+        data = grouped(seed)
+        data["y"] -= data.groupby("g")["y"].transform("mean")
+        data["y"] = (data["y"] + 10) * unit
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MixwellWarning)
+            fit = mw.lmer("y ~ 1 + (1 | g)", data)
+            table = fit.ranova(method=method, n=None if method == "mixture" else 50, seed=1)
+        assert table["lrt"].iloc[-1] == 0.0
+        assert table["p_value"].iloc[-1] == 1.0
+
+
 def test_closed_form_projection_is_that_by_eigenvalues() -> None:
     rng = np.random.default_rng(1)
     entries = rng.normal(size=(200, 3))

@@ -1,7 +1,7 @@
 """Breaks the product one line at a time and looks whether a test notices (``make mutants``).
 
-``breakages.toml`` lists what is broken: a file, a text that occurs in it once, what takes its place, and the tests
-that must fail. The tree itself is never touched: each breakage is made in a copy.
+``breakages.toml`` lists what is broken: a file, a text that occurs in it once, what takes its place, and the
+tests that must fail. The tree itself is never touched: each breakage is made in a copy.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from mixwell.report.document import as_text, make_report
 from mixwell.report.narrative import narrate
 from mixwell.report.record import Narrative
 from mixwell.report.sections.coefficient import Estimate, sentence
+from mixwell.report.sections.variance import rounded
 from mixwell.report.words import Words, fields_of, unmarked, words
 from mixwell.text import display_width
 from small_models import FITS, fitted, grouped, without_variance
@@ -279,6 +280,39 @@ def test_numbers_are_those_of_the_fit() -> None:
     assert f"95% CI {profile['conf_low']:.2f} to {profile['conf_high']:.2f}" in variance
     assert f"{fit.criterion:.4f}" in numbers_in(narrative, "convergence")
     assert "180 rows" in numbers_in(narrative, "data")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    ("formula", "load"),
+    [
+        ("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2),
+        ("score ~ Machine + (1 | Worker) + (1 | Worker:Machine)", mw.datasets.load_machines),
+        (
+            "yield ~ ordered(nitro) + (1 | Block) + (0 + I(Variety == 'Victory') | Block)",
+            mw.datasets.load_oats,
+        ),
+    ],
+)
+def test_intervals_of_a_singular_fit_are_those_of_its_profile(
+    formula: str, load: Callable[[], pd.DataFrame], lang: str
+) -> None:
+    fit = mw.lmer(formula, load())
+    wanted = fit.conf_int(method="profile", parameters=["sigma", *sd_names(fit)])
+    table = numbers_in(told(fit, words(lang), checked=False), "variance")
+    assert len(wanted) == 1 + len(sd_names(fit))
+    for _, row in wanted.iterrows():
+        low, high = rounded("sd", (row["conf_low"], row["conf_high"]))
+        assert f"[{low}, {high}]" in table
+
+
+def sd_names(fit: mw.LmerResult) -> list[str]:
+    groups = [fit.design.factors[term.factor].name for term in fit.design.terms]
+    return [
+        f"sd_{name}|{group}"
+        for term, group in zip(fit.design.terms, groups, strict=True)
+        for name in term.names
+    ]
 
 
 def test_published_numbers_of_the_rat_pups() -> None:

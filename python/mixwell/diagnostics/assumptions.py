@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,10 @@ FloatArray = NDArray[np.float64]
 LOOK, VIOLATED = 0.01, 0.001
 # With more rows than this, a significant deviation must also be large enough to matter.
 MANY_ROWS = 500
+# A variance from fewer levels than this is poorly determined; with fewer than VERY_FEW it is hardly known.
+FEW_LEVELS, VERY_FEW = 10, 5
+# A response with at most so many distinct values, each of them often taken, is no continuous one.
+FEW_VALUES = 10
 # Draws of the simulation.
 DRAWS = 250
 # Multiplications that whitening may take in a check, rows that refits with a slope more may pass over in all,
@@ -36,15 +42,35 @@ _WHITE_WORK = 1e7
 _MOST_CROSSED = 500
 
 
-def judge(p: float, n: int, size: float | None = None, small: float = 0.0, large: float = 0.0) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a deviation is; in many rows of no account below ``small``, from ``large`` on a violation."""
+
+    value: float
+    small: float
+    large: float
+
+
+def judge(p: float, n: int, size: Size | None = None) -> Verdict:
     """A verdict from a p-value and, where there are many rows, from how large the deviation is."""
     if p >= LOOK:
         return "fine"
     if size is None:
         return "violated" if p < VIOLATED else "look"
-    if n > MANY_ROWS and size < small:
+    if n > MANY_ROWS and size.value < size.small:
         return "fine"
-    return "violated" if p < VIOLATED and size >= large else "look"
+    return "violated" if p < VIOLATED and size.value >= size.large else "look"
+
+
+def reason(p: float, n: int, size: Size) -> str:
+    """Why a small p-value has a milder verdict; empty where it has not."""
+    if p >= (LOOK if judge(p, n, size) == "fine" else VIOLATED):
+        return ""
+    if judge(p, n, size) == "fine":
+        return f"effect size {size.value:.2g}, of no account below {size.small:g}"
+    return (
+        f"effect size {size.value:.2g}, a violation from {size.large:g} on" if size.value < size.large else ""
+    )
 
 
 def converged(design: Design, fit: Fit) -> Check:
@@ -78,15 +104,16 @@ def regular(design: Design, fit: Fit) -> Check:
 def enough_groups(design: Design, fit: Fit) -> Check:
     """Levels to estimate a variance from."""
     fewest = min(design.factors, key=lambda factor: factor.n_levels)
-    few = fewest.n_levels < 5
+    few = fewest.n_levels < FEW_LEVELS
+    known = "hardly known" if fewest.n_levels < VERY_FEW else "poorly determined"
     return Check(
         "enough groups",
         "number of levels",
         "look" if few else "fine",
         ", ".join(f"{factor.name} {factor.n_levels}" for factor in design.factors),
-        f"A variance from {fewest.n_levels} levels of {fewest.name} is hardly known."
+        f"A variance from {fewest.n_levels} levels of {fewest.name} is {known}."
         if few
-        else "Every factor has at least 5 levels.",
+        else f"Every factor has at least {FEW_LEVELS} levels.",
         (
             "fit.conf_int(ddf='kenward-roger')"
             if fit.reml and len(fit.beta)
@@ -95,6 +122,47 @@ def enough_groups(design: Design, fit: Fit) -> Check:
         if few
         else "",
     )
+
+
+def continuous(design: Design, fit: Fit, remedies: Remedies) -> Check:
+    """Whether the response takes many values: two or a few do not have a normal distribution."""
+    values = np.unique(design.y[: FEW_VALUES * MANY_ROWS])
+    if len(values) <= FEW_VALUES:
+        values = np.unique(design.y)
+    few = len(values) <= FEW_VALUES and design.n_obs >= 3 * len(values)
+    listed = ", ".join(f"{value:g}" for value in values[:FEW_VALUES])
+    if len(values) == 2:
+        meaning = (
+            "The response takes two values: its variance depends on its mean, and means may leave their "
+            "range."
+        )
+    else:
+        meaning = (
+            f"The response takes only {len(values)} values: the model takes the distances between them as "
+            "equal and errors as normal."
+        )
+    return Check(
+        "continuous response",
+        "number of distinct values",
+        ("violated" if len(values) == 2 else "look") if few else "fine",
+        f"only the values {listed}" if few else f"more than {min(len(values) - 1, FEW_VALUES)} values",
+        meaning if few else "The response takes many values.",
+        remedies.robust("fit.plot.residuals()") if few else "",
+    )
+
+
+def _sized(
+    assumption: str,
+    test: DiagnosticTest,
+    p: float,
+    size: Size,
+    remedy: str,
+    panels: tuple[str, ...] = (),
+    more: str = "",
+) -> Check:
+    """A check whose verdict rests on how large the deviation is, too; that is said where it decides."""
+    parts = [part for part in (more, reason(p, test.n, size)) if part]
+    return _from_test(assumption, test, judge(p, test.n, size), remedy, panels, "; ".join(parts))
 
 
 def _from_test(
@@ -127,10 +195,10 @@ def normal_residuals(design: Design, fit: Fit, remedies: Remedies) -> Check:
     test = distribution.residual_normality(design, fit)
     residuals = quantities.pearson_residuals(design, fit)
     size, text = _shape_size(residuals)
-    verdict = judge(test.p_value, test.n, size, 0.3, 1.0)
     skewed = distribution.shape(residuals).skewness > 1
     remedy = remedies.logged(RESAMPLED) if skewed else RESAMPLED
-    return _from_test("normal residuals", test, verdict, remedy, ("normality", "distribution"), text)
+    panels = ("normality", "distribution")
+    return _sized("normal residuals", test, test.p_value, Size(size, 0.3, 1.0), remedy, panels, text)
 
 
 def normal_effects(design: Design, fit: Fit) -> list[Check]:
@@ -144,9 +212,9 @@ def normal_effects(design: Design, fit: Fit) -> list[Check]:
             if test is None:
                 continue
             size, text = _shape_size(fit.modes[i][:, j])
-            verdict = judge(test.p_value, test.n, size, 0.5, 1.0)
             title = f"normal {name} by {factor.name}"
-            checks.append(_from_test(title, test, verdict, RESAMPLED, ("random effects",), text))
+            rule = Size(size, 0.5, 1.0)
+            checks.append(_sized(title, test, test.p_value, rule, RESAMPLED, ("random effects",), text))
     return checks
 
 
@@ -166,8 +234,7 @@ def equal_variance(design: Design, fit: Fit, remedies: Remedies, notes: list[str
     ):
         ratio = variance.spread_ratio(design, fit, regressors)
         text = f"largest third {ratio:.2g} times the smallest"
-        verdict = judge(test.p_value, test.n, ratio, 1.5, 3.0)
-        checks.append(_from_test(title, test, verdict, remedy, ("spread",), text))
+        checks.append(_sized(title, test, test.p_value, Size(ratio, 1.5, 3.0), remedy, ("spread",), text))
     return checks
 
 
@@ -176,10 +243,10 @@ def equal_variance_by_group(design: Design, fit: Fit, name: str, remedies: Remed
     test = variance.levene(design, fit, name)
     between = test.df[0] * max(test.statistic - 1, 0.0)
     share = between / (between + test.n)
-    verdict = judge(test.p_value, test.n, share, 0.02, 0.1)
     text = f"{100 * share:.0f}% of the spread of deviations"
     remedy = remedies.robust(f"fit.plot.residuals_by_group({name!r})")
-    return _from_test(f"equal variance by {name}", test, verdict, remedy, ("groups",), text)
+    rule = Size(share, 0.02, 0.1)
+    return _sized(f"equal variance by {name}", test, test.p_value, rule, remedy, ("groups",), text)
 
 
 def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Check:
@@ -197,9 +264,9 @@ def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str])
     test = dependence.ljung_box(found)
     # Few pairs are far apart: what they tell counts as much as they are many.
     size = float(np.abs(found.values * found.pairs / found.n).max())
-    verdict = judge(test.p_value, test.n, size, 0.1, 0.3)
     remedy = remedies.robust("fit.plot.acf()")
-    return _from_test("independent in order", test, verdict, remedy, ("independence",))
+    rule = Size(size, 0.1, 0.3)
+    return _sized("independent in order", test, test.p_value, rule, remedy, ("independence",))
 
 
 def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
@@ -207,13 +274,13 @@ def linear(design: Design, fit: Fit, remedies: Remedies) -> Check:
     test = mean.reset(design, fit)
     explained = test.df[0] * test.statistic
     size = explained / (explained + min(test.df[1], float(test.n)))
-    verdict = judge(test.p_value, test.n, size, 0.005, 0.05)
+    rule = Size(size, 0.005, 0.05)
     remedy = "fit.diagnostics.curvature()"
-    if verdict != "fine":
+    if judge(test.p_value, test.n, rule) != "fine":
         bent = sorted(mean.curvature(design, fit), key=lambda one: one.p_value)
         if bent and bent[0].p_value < LOOK:
             remedy = remedies.added(f"I({remedies.column(bent[0].about)}**2)", remedy)
-    return _from_test("linear mean", test, verdict, remedy, ("linearity",))
+    return _sized("linear mean", test, test.p_value, rule, remedy, ("linearity",))
 
 
 def same_within_and_between(design: Design, fit: Fit, factor: int, remedies: Remedies) -> Check:
@@ -222,10 +289,9 @@ def same_within_and_between(design: Design, fit: Fit, factor: int, remedies: Rem
     name = design.factors[factor].name
     explained = test.df[0] * test.statistic
     size = explained / (explained + min(test.df[1], float(test.n)))
-    verdict = judge(test.p_value, test.n, size, 0.005, 0.1)
     remedy = f"fit.diagnostics.within_between({name!r})"
     remedy = remedies.group_means(factor, list(mean.both_ways(design, fit, factor)), remedy)
-    return _from_test(f"same effects in {name}", test, verdict, remedy)
+    return _sized(f"same effects in {name}", test, test.p_value, Size(size, 0.005, 0.1), remedy)
 
 
 def slopes(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Check:
@@ -261,19 +327,16 @@ def slopes(design: Design, fit: Fit, remedies: Remedies, notes: list[str]) -> Ch
     p = min(1.0, test.p_value * len(found))
     remedy = remedies.slope(term, slope.variable, "fit.diagnostics.omitted_slopes()")
     more = f"of {len(found)} slopes the most needed: {test.about}" if len(found) > 1 else test.about
-    verdict = judge(p, test.n, slope.inflation, 0.1, 0.25)
-    return _from_test("no slope missing", test, verdict, remedy, more=more)
+    rule = Size(slope.inflation, 0.1, 0.25)
+    return _sized("no slope missing", test, p, rule, remedy, more=more)
 
 
 def no_outliers(design: Design, fit: Fit, at: Origin) -> Check:
     """Rows too far from their prediction."""
     found = distribution.row_outliers(design, fit, at)
-    verdict: Verdict = "fine"
-    if found.test.p_value < LOOK:
-        verdict = "violated" if abs(found.test.statistic) > 6 else "look"
-    return _from_test(
-        "no outlying rows", found.test, verdict, "fit.diagnostics.outliers().frame()", ("leverage",)
-    )
+    rule = Size(abs(found.test.statistic), 0.0, 6.0)
+    remedy = "fit.diagnostics.outliers().frame()"
+    return _sized("no outlying rows", found.test, found.test.p_value, rule, remedy, ("leverage",))
 
 
 def no_outlying_groups(design: Design, fit: Fit, at: Origin, factor: int) -> Check:

@@ -143,6 +143,7 @@ def check(design: Design, fit: Fit, at: Origin) -> Checks:
         assumptions.converged(design, fit),
         assumptions.regular(design, fit),
         assumptions.enough_groups(design, fit),
+        assumptions.continuous(design, fit, remedies),
     ]
     skipped: list[tuple[str, str]] = []
     notes: list[str] = []

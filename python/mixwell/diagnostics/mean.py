@@ -19,7 +19,7 @@ from mixwell.errors import ConvergenceError, DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.fit.solve import solve
-from mixwell.inference.chi_bar import boundary_p_value
+from mixwell.inference.chi_bar import boundary_p_value, likelihood_ratio
 from mixwell.inference.contrast import JointTest, RowTests, joint_test, row_tests
 from mixwell.inference.degrees_of_freedom import approximation
 
@@ -304,7 +304,7 @@ def omitted_slope(design: Design, fit: Fit, term: int, column: int) -> OmittedSl
     new = RandomTerm(old.factor, f"({name} | {group})", (*old.names, name), (*old.columns, slope))
     wider = replace(design, terms=(*design.terms[:term], new, *design.terms[term + 1 :]), recipe=None)
     found = solve(wider, reml=fit.reml)
-    statistic = max(fit.criterion - found.criterion, 0.0)
+    statistic = likelihood_ratio(fit.criterion, found.criterion)
     df = len(old.names) + 1
     p = boundary_p_value(statistic, df, [1])
     sd = float(np.sqrt(found.term_cov[term][-1, -1]) / x.std())

@@ -16,6 +16,8 @@ from scipy.special import chdtrc
 
 FloatArray = NDArray[np.float64]
 
+# Criteria of two optima that differ by no more are equal: each is known to about a tenth of this.
+EQUAL = 1e-7
 # Directions drawn; each is used with its opposite, which evens out the weights.
 DRAWS = 10000
 _SEED = 20040107
@@ -25,6 +27,16 @@ def chi_square_tail(statistic: float | FloatArray, df: float) -> FloatArray:
     """P(chi-square_df >= statistic); chi-square_0 is zero."""
     x = np.maximum(np.asarray(statistic, dtype=np.float64), 0.0)
     return np.where(x <= 0, 1.0, chdtrc(df, x) if df > 0 else 0.0)
+
+
+def likelihood_ratio(smaller: float, larger: float) -> float:
+    """Criterion of the smaller model less that of the larger; zero, no rounding error, where both are equal.
+
+    >>> likelihood_ratio(12.0, 12.0 - 3e-14), likelihood_ratio(12.0, 12.5), likelihood_ratio(12.5, 12.0)
+    (0.0, 0.0, 0.5)
+    """
+    difference = smaller - larger
+    return difference if difference > EQUAL else 0.0
 
 
 def boundary_p_value(

@@ -21,7 +21,13 @@ from mixwell.design.record import Design
 from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
-from mixwell.inference.chi_bar import boundary_p_value, chi_square_tail, lower_triangle
+from mixwell.inference.chi_bar import (
+    EQUAL,
+    boundary_p_value,
+    chi_square_tail,
+    likelihood_ratio,
+    lower_triangle,
+)
 from mixwell.inference.exact import exact_p_value
 from mixwell.inference.information import covariance_of_estimates
 from mixwell.inference.nesting import RandomNesting, term_columns
@@ -38,9 +44,6 @@ FloatArray = NDArray[np.float64]
 NullMethod = Literal["mixture", "bootstrap", "exact"]
 METHODS = ("mixture", "bootstrap", "exact")
 DRAWS = {"mixture": 0, "bootstrap": 1000, "exact": 10000}
-
-# Criterion units by which ratios may differ and count as equal: many are zero but for rounding.
-EQUAL = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def ratio_test(
 
     ``small_fit`` is that of :func:`linear_fit` where the small design has no random terms.
     """
-    statistic = max(small_fit.criterion - large_fit.criterion, 0.0)
+    statistic = likelihood_ratio(small_fit.criterion, large_fit.criterion)
     n_boundary = nesting.n_boundary
     if null.method == "exact":
         p_value = exact_p_value(large, large_fit, nesting, df, statistic, null.n, null.seed)

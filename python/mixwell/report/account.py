@@ -129,17 +129,22 @@ def reworded(check: Check, design: Design, fit: Fit, text: Words) -> Check:
 def spread_intervals(design: Design, fit: Fit, control: Control | None) -> dict[str, tuple[float, float]]:
     """Profile intervals of standard deviations and correlations, where they can be had in short time."""
     effects = sum(modes.size for modes in fit.modes)
-    if (
-        not fit.certificate.converged
-        or len(fit.theta) > PROFILE_PARAMETERS
-        or effects > PROFILE_EFFECTS
-        or convergence.is_singular(fit)
-    ):
+    if not fit.certificate.converged or len(fit.theta) > PROFILE_PARAMETERS or effects > PROFILE_EFFECTS:
         return {}
     names = parameter_names(design, fit)[: len(fit.theta) + 1]
+    found = _profiled(design, fit, names, control)
+    return {name: (low, high) for name, low, high in found if np.isfinite(low) and np.isfinite(high)}
+
+
+def _profiled(
+    design: Design, fit: Fit, names: list[str], control: Control | None
+) -> list[tuple[str, float, float]]:
+    """Profile intervals; one that cannot be followed to its ends does not cost the others theirs."""
     try:
-        rows = profile_intervals(design, fit, level=LEVEL, parameters=names, control=control)
+        return profile_intervals(design, fit, level=LEVEL, parameters=names, control=control)
     except MixwellError:
-        # A profile that cannot be followed to its ends; the estimates stand without intervals.
-        return {}
-    return {name: (low, high) for name, low, high in rows if np.isfinite(low) and np.isfinite(high)}
+        return (
+            []
+            if len(names) == 1
+            else [row for name in names for row in _profiled(design, fit, [name], control)]
+        )

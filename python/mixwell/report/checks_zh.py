@@ -14,6 +14,7 @@ _WHOLE: Mapping[str, str] = {
     r"converged": "已收敛",
     r"regular covariances": "协方差矩阵非奇异",
     r"enough groups": "组数足够",
+    r"continuous response": "响应变量为连续变量",
     r"linear mean": "均值为线性",
     r"no slope missing": "不缺随机斜率",
     r"same effects in (.+)": r"\1组内与组间效应相同",
@@ -33,6 +34,7 @@ _WHOLE: Mapping[str, str] = {
     r"certificate of the optimum": "最优点证书",
     r"rank of the random effects' covariances": "随机效应协方差矩阵的秩",
     r"number of levels": "水平数",
+    r"number of distinct values": "不同取值的个数",
     r"deletion of levels": "逐一剔除水平",
     r"(Anderson-Darling|Breusch-Pagan|Brown-Forsythe|D'Agostino-Pearson|Durbin-Watson) test": r"\1检验",
     r"(Ljung-Box|Mundlak|RESET|Shapiro-Wilk) test": r"\1检验",
@@ -43,6 +45,8 @@ _WHOLE: Mapping[str, str] = {
     r"Simulation test": "模拟检验",
     # evidence
     r"every covariance matrix has full rank": "每个协方差矩阵都满秩",
+    r"only the values (.+)": r"只取\1",
+    r"more than (\d+) values": r"取值多于\1个",
     r"largest Cook's D (\S+) \((.+)\), largest DFBETAS (\S+) \((.+) without (.+)\)": (
         r"最大Cook距离\1（\2），最大DFBETAS \3（剔除\5时的\4）"
     ),
@@ -52,6 +56,8 @@ _PARTS: Mapping[str, str] = {
     r"skewness (\S+), excess kurtosis (\S+)": r"偏度\1，超额峰度\2",
     r"largest third (\S+) times the smallest": r"最大的三分之一是最小的\1倍",
     r"(\S+)% of the spread of deviations": r"占偏差变异的\1%",
+    r"effect size (\S+), of no account below (\S+)": r"效应量\1，低于\2时可忽略",
+    r"effect size (\S+), a violation from (\S+) on": r"效应量\1，达到\2才算违背",
     r"of (\d+) slopes the most needed: (.+) by (.+)": r"\1个候选斜率中最需要的是\2（按\3）",
     r"(.+) by (.+)": r"\1（按\2）",
 }
@@ -64,7 +70,15 @@ _MEANINGS: Mapping[str, str] = {
         "数据不支持全部随机效应；固定效应仍然成立。"
     ),
     r"A variance from (\d+) levels of (.+) is hardly known\.": r"由\2的\1个水平难以估计其方差。",
-    r"Every factor has at least 5 levels\.": "每个分组因子至少有5个水平。",
+    r"A variance from (\d+) levels of (.+) is poorly determined\.": r"由\2的\1个水平得出的方差不够准确。",
+    r"Every factor has at least (\d+) levels\.": r"每个分组因子至少有\1个水平。",
+    r"The response takes many values\.": "响应变量的取值很多。",
+    r"The response takes two values: its variance depends on its mean, and means may leave their range\.": (
+        "响应变量只取两个值：其方差随均值而变，估计的均值也可能超出取值范围。"
+    ),
+    r"The response takes only (\d+) values: .+": (
+        r"响应变量只取\1个值：模型把各值之间的距离视为相等，并假定误差服从正态分布。"
+    ),
     r"The residuals deviate from a normal distribution \(.+\)\.": "残差偏离正态分布。",
     r"No sign that the residuals are not normal \(.+\)\.": "没有迹象表明残差不服从正态分布。",
     r"The random effects (.+) of (.+) deviate from a normal distribution \(.+\)\.": (

@@ -449,7 +449,7 @@ SENTENCES: Mapping[str, str] = {
     # ---- limits
     "limit_uncertified": "The optimum is not certified; nothing here should be reported before it is.",
     "limit_singular": (
-        "The fit is singular; intervals and tests treat the variances at zero as known to be zero."
+        "The fit is singular; intervals and tests of the fixed effects treat the variances at zero as known."
     ),
     "limit_few": (
         "{group} has only {n} levels: its variance is poorly determined, and tests of effects between "

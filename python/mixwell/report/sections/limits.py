@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from mixwell.diagnostics.assumptions import FEW_LEVELS
 from mixwell.fit import convergence, quantities
 from mixwell.inference.emmeans import response_transform
 from mixwell.report import coefficients
 from mixwell.report.account import Account
 from mixwell.report.record import Block, Bullets
 
-# Factors with fewer levels than this tell little about their variance.
-FEW_LEVELS = 10
 # With more coefficients than this, small p-values by chance are to be expected.
 MANY_COEFFICIENTS = 10
 
