@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.integrate import trapezoid
 
 import mixwell as mw
 from mixwell.inference.parameters import parameter_values
@@ -235,7 +236,7 @@ def test_profile_line_passes_through_its_points_and_integrates():
     zeta = (values - 5) * 1.1
     line = profile_line(values, zeta, points=2001)
     np.testing.assert_allclose(np.interp(values, line.value, line.zeta), zeta, atol=1e-9)
-    np.testing.assert_allclose(np.trapezoid(line.height, line.value), 1.0, atol=2e-5)
+    np.testing.assert_allclose(trapezoid(line.height, line.value), 1.0, atol=2e-5)
 
 
 def test_cells_hold_every_value_once():

@@ -232,6 +232,7 @@ def legend_over(axes: Sequence[Axes], handles: Sequence[Artist], labels: Sequenc
         textcoords="offset points",
         va="bottom",
         fontsize=style.SMALL,
+        linespacing=1.4,  # as tall as a row of the legend, by the text layout of any version
     )
 
 

@@ -147,8 +147,9 @@ def density(values: FloatArray, points: int = 401) -> Density:
 
     Examples
     --------
+    >>> from scipy.integrate import trapezoid
     >>> found = density(np.array([0.0, 1.0, 1.5, 3.0]))
-    >>> round(float(np.trapezoid(found.height, found.x)), 2)
+    >>> round(float(trapezoid(found.height, found.x)), 2)
     1.0
     """
     # Constant values: a narrow peak.

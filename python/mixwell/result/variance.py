@@ -213,8 +213,8 @@ class Variances(Inference):
         --------
         >>> import mixwell as mw
         >>> fit = mw.lmer("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff())
-        >>> fit.reliability()["Batch"]["(Intercept)"].iloc[0].round(3)
-        np.float64(0.783)
+        >>> round(float(fit.reliability()["Batch"]["(Intercept)"].iloc[0]), 3)
+        0.783
         """
         return icc_r2.reliability(self.design, self.fit, self._origin)
 
