@@ -1,10 +1,10 @@
-# demo, test, test-oldest, calibration, lint, bench, docs, reference: each works from a fresh clone.
+# demo, test, test-oldest, calibration, mutants, lint, bench, docs, reference: each works from a fresh clone.
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: demo test test-oldest calibration lint format bench docs reference clean
+.PHONY: demo test test-oldest calibration mutants lint format bench docs reference clean
 
 $(PY):
 	python3 -m venv $(VENV)
@@ -33,6 +33,10 @@ test-oldest:
 # Simulation studies: coverage of intervals, size of tests, power against closed forms. Ten minutes.
 calibration: $(STAMP)
 	$(PY) -m pytest -m slow
+
+# Breaks the product one line at a time (tests/mutants/breakages.toml) and reports what no test notices. An hour.
+mutants: $(STAMP)
+	$(PY) tests/mutants/run.py
 
 lint: $(STAMP)
 	$(PY) -m ruff format --check .
