@@ -11,6 +11,7 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 
 import mixwell as mw
 from mixwell.diagnostics.checks import Checks, check
@@ -304,6 +305,25 @@ def test_intervals_of_a_singular_fit_are_those_of_its_profile(
     for _, row in wanted.iterrows():
         low, high = rounded("sd", (row["conf_low"], row["conf_high"]))
         assert f"[{low}, {high}]" in table
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", ["sleep", "growth"])
+def test_ranges_of_effects_hold_95_percent_of_a_normal_population(name: str, lang: str) -> None:
+    """Recomputed from the fit: +- 1.96 standard deviations of intercepts, and of slopes around their mean."""
+    fit = case(name)
+    text = " ".join(numbers_in(told(fit, words(lang), checked=False), "variance").split())
+    (cov,) = fit.fit.term_cov
+    intercept, slope = ndtri(0.975) * np.sqrt(np.diag(cov))
+    half = re.search(r"±([\d.]+)", text)
+    assert half is not None
+    assert float(half[1]) == pytest.approx(intercept, rel=6e-3)  # three digits
+    mean = fit.params[fit.design.terms[0].names[1]]
+    pattern = {"en": r"between (\S+) and (\S+?)\. ", "zh": r"的效应在(\S+)与(\S+)之间"}[lang]
+    ends = re.search(pattern, text)
+    assert ends is not None
+    assert float(ends[1]) == pytest.approx(mean - slope, rel=2e-2)
+    assert float(ends[2]) == pytest.approx(mean + slope, rel=6e-3)
 
 
 def sd_names(fit: mw.LmerResult) -> list[str]:
