@@ -46,4 +46,4 @@ class SingularFitWarning(MixwellWarning):
 
 
 class RankDeficiencyWarning(MixwellWarning):
-    """Aliased columns of the fixed part were dropped."""
+    """Aliased columns of the fixed part were dropped, or rows are asked for that need them."""

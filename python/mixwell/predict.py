@@ -8,6 +8,7 @@ that the fit has not seen, z' Sigma z, and the residual variance over the row's 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +22,7 @@ from mixwell.data.frame import near
 from mixwell.data.output import Origin, output_kind
 from mixwell.design.newdata import NewRows, new_rows
 from mixwell.design.record import Design
-from mixwell.errors import DataError, MixwellError, ModelError, NewLevelsError
+from mixwell.errors import DataError, MixwellError, NewLevelsError, RankDeficiencyWarning
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import t_quantile
@@ -44,7 +45,7 @@ GENERAL_DDF = ("satterthwaite", "residual", "normal")
 # Step of the differences, in coordinates of about unit scale: of fourth order, they err by about 1e-12.
 STEP = 1e-3
 
-# Unseen levels named in an error.
+# Unseen levels, and rows, that are named.
 NAMED = 5
 
 
@@ -113,6 +114,8 @@ def predict_new(
 ) -> tuple[FloatArray, Origin]:
     """Means of new rows, NaN where a predictor is missing, and where the rows come from.
 
+    Also NaN, with a warning, are means that the data do not determine.
+
     Raises
     ------
     NewLevelsError
@@ -123,7 +126,9 @@ def predict_new(
     factors = selected_factors(design, random)
     rows = new_rows(design, newdata, factors=[design.factors[i].name for i in factors])
     check_levels(design, factors, rows, new_levels)
-    return mean_of_new(design, fit, factors, rows), Origin(output_kind(rows.kind), rows.index)
+    mean = mean_of_new(design, fit, factors, rows)
+    mean[told_undetermined(design, fit, rows)] = np.nan
+    return mean, Origin(output_kind(rows.kind), rows.index)
 
 
 def check_levels(design: Design, factors: tuple[int, ...], rows: NewRows, new_levels: str) -> None:
@@ -161,7 +166,9 @@ def unseen_phrase(factor: str, levels: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Means of m rows and their intervals; everything has length m, NaN where a predictor is missing.
+    """Means of m rows and their intervals; everything has length m.
+
+    NaN where a predictor is missing, or the data do not determine the mean.
 
     Attributes
     ----------
@@ -229,8 +236,6 @@ def predict_interval(
     MixwellError
         If ``interval`` or ``ddf`` does not exist, or ``ddf`` is for fixed effects only and more is in the
         variance.
-    ModelError
-        If fixed effects that the data do not determine are in a row.
     NewLevelsError, DataError
         As for :func:`predict_new`; for new observations of a weighted fit also if weights are absent.
     """
@@ -257,9 +262,10 @@ def predict_interval(
         )
         check_levels(design, factors, found, new_levels)
         mean = mean_of_new(design, fit, factors, found)
-        complete = np.flatnonzero(~found.missing)
+        lost = told_undetermined(design, fit, found)
+        mean[lost] = np.nan
+        complete = np.setdiff1d(np.flatnonzero(~found.missing), lost)
         rows, at = complete_rows(design, found, complete), Origin(output_kind(found.kind), found.index)
-    check_estimable(design, fit, rows.x)
     variance, df = variance_and_df(design, fit, rows, new=new, ddf=ddf)
     std_error = np.sqrt(variance)
     if complete is not None and len(complete) < len(mean):
@@ -298,18 +304,37 @@ def complete_rows(design: Design, rows: NewRows, complete: NDArray[np.intp]) -> 
     )
 
 
-def check_estimable(design: Design, fit: Fit, x: FloatArray) -> None:
-    """Refuse rows (m, p) whose mean depends on which of the aliased columns was dropped."""
-    if len(fit.kept) == x.shape[1]:
-        return
-    bad = np.flatnonzero(~estimable(x, aliasing(design.x, fit.kept)))
-    if len(bad):
-        names = ", ".join(map(repr, quantities.dropped_names(design, fit)))
-        raise ModelError(
-            f"The data do not determine the mean of {len(bad)} rows, the first of them row {bad[0] + 1} of "
-            "the complete rows: they combine the fixed effects in ways that never occurred (aliased: "
-            f"{names}). Leave these rows out, or the terms of the aliased columns."
+def undetermined(design: Design, fit: Fit, rows: NewRows) -> NDArray[np.intp]:
+    """Complete rows whose mean depends on which of the aliased columns was dropped."""
+    complete = np.flatnonzero(~rows.missing)
+    if len(fit.kept) == rows.x.shape[1]:
+        return complete[:0]
+    return complete[~estimable(rows.x[complete], aliasing(design.x, fit.kept))]
+
+
+def undetermined_sentence(design: Design, fit: Fit, rows: NDArray[np.intp]) -> str:
+    """Which rows are meant, and why."""
+    listed = ", ".join(str(row + 1) for row in rows[:NAMED])
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    names = ", ".join(map(repr, quantities.dropped_names(design, fit)))
+    return (
+        f"The data do not determine the mean of row{'s' if len(rows) > 1 else ''} {listed}{more} of the new "
+        "data (counted from 1), which combine the fixed effects in ways that never occurred in the fit "
+        f"(aliased: {names})."
+    )
+
+
+def told_undetermined(design: Design, fit: Fit, rows: NewRows) -> NDArray[np.intp]:
+    """The rows of :func:`undetermined`, after a warning that their predictions are missing."""
+    lost = undetermined(design, fit, rows)
+    if len(lost):
+        warnings.warn(
+            f"{undetermined_sentence(design, fit, lost)} Their predictions are missing values. Leave these "
+            "rows out, or fit without the terms of the aliased columns.",
+            RankDeficiencyWarning,
+            stacklevel=4,
         )
+    return lost
 
 
 def variance_and_df(

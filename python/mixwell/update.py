@@ -21,10 +21,10 @@ from mixwell import kernel
 from mixwell.design.evaluate import check_finite
 from mixwell.design.newdata import NewRows, new_rows
 from mixwell.design.record import Design
-from mixwell.errors import DataError
+from mixwell.errors import DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
-from mixwell.predict import mean_of_new
+from mixwell.predict import mean_of_new, undetermined, undetermined_sentence
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -65,6 +65,8 @@ def updated_factors(design: Design, fit: Fit, newdata: object) -> tuple[UpdatedF
     ------
     DataError
         If no row is complete, or one has only levels that the fit knows.
+    ModelError
+        If the data do not determine the mean of a row.
     """
     rows = new_rows(design, newdata, need_response=True, need_weights=True)
     used = np.flatnonzero(~rows.missing)
@@ -82,6 +84,9 @@ def updated_factors(design: Design, fit: Fit, newdata: object) -> tuple[UpdatedF
     if rows.y is None:
         raise DataError("update_group() needs the response.")
     check_finite(rows.y[used], design.response_name)
+    lost = undetermined(design, fit, rows)
+    if len(lost):
+        raise ModelError(f"{undetermined_sentence(design, fit, lost)} Leave these rows out.")
     residual = (rows.y - mean_of_new(design, fit, everything, rows))[used]
     precision = (np.ones(len(used)) if rows.weights is None else rows.weights[used]) / fit.sigma**2
     z = factor_columns(design, rows, used)

@@ -140,12 +140,6 @@ QUESTIONS: list[tuple[str, Callable[[mw.LmerResult], object], type[MixwellError]
     ("crossed", lambda f: f.emmeans("plate"), DataError, "not a variable of the fixed part"),
     ("six groups", lambda f: f.anova(robust="CR2"), ModelError, "6 clusters of g are too few .* of 7"),
     ("lone group", lambda f: f.test("(Intercept) + arm", robust="CR0"), ModelError, "one cluster alone"),
-    (
-        "empty cell",
-        lambda f: f.predict(new_row(), random=False, interval="confidence"),
-        ModelError,
-        "do not determine the mean",
-    ),
     # means
     ("reml", lambda f: f.emmeans("Treat"), DataError, "did you mean 'Treatment'"),
     ("reml", lambda f: f.emmeans(None), MixwellError, "Marginal means of what"),

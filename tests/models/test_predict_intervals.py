@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -387,15 +389,86 @@ def test_arguments_that_do_not_exist(arguments: dict[str, object], message: str)
 
 
 @pytest.mark.filterwarnings("ignore::mixwell.RankDeficiencyWarning")
-def test_means_that_the_data_do_not_determine_are_refused() -> None:
+def test_aliased_columns_do_not_stand_in_the_way_of_intervals() -> None:
     data = grouped().assign(twice=lambda d: 2 * d["x"])
     fit = mw.lmer("y ~ x + twice + (1 | g)", data)
     plain = mw.lmer("y ~ x + (1 | g)", data)
     pd.testing.assert_frame_equal(
         fit.predict(data, interval="confidence"), plain.predict(data, interval="confidence"), rtol=1e-9
     )
-    with pytest.raises(mw.ModelError, match=r"2 rows, the first of them row 2.*'twice'"):
-        fit.predict({"x": [1.0, 1.0, 1.0], "twice": [2.0, 3.0, 4.0], "g": ["a"] * 3}, interval="confidence")
+
+
+# ---- means that the data do not determine
+
+
+@lru_cache
+def with_an_empty_cell(kind: str) -> mw.LmerResult:
+    """No row has arm = high with sex = M."""
+    data = grouped()
+    data = data.assign(sex=np.where(np.arange(len(data)) % 3 == 0, "F", "M"))
+    data = data[~((data["arm"] == "high") & (data["sex"] == "M"))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mw.lmer("y ~ arm * sex + x + (x | g) + (1 | h)", data, contrasts={"arm": kind, "sex": kind})
+
+
+CELLS = {
+    "arm": ["high", "high", "low", "high"],
+    "sex": ["F", "M", "M", "M"],
+    "x": [0.5, 0.5, -1.0, 2.0],
+    "g": ["a", "a", "b", "c"],
+    "h": ["u"] * 4,
+}
+
+
+@pytest.mark.parametrize("interval", [None, "confidence", "prediction"])
+@pytest.mark.parametrize("random", [True, False, ["g"]])
+@pytest.mark.parametrize("kind", ["treatment", "sum", "helmert"])
+def test_predictions_in_an_empty_cell_are_missing_and_said_to_be(
+    kind: str, random: bool | list[str], interval: str | None
+) -> None:
+    fit = with_an_empty_cell(kind)
+    with pytest.warns(mw.RankDeficiencyWarning, match=r"rows 2, 4 of the new data.*Leave these rows out"):
+        found = fit.predict(CELLS, random=random, interval=interval)
+    lost = np.array([False, True, False, True])
+    found = pd.DataFrame(found)
+    assert (found.isna().to_numpy() == lost[:, np.newaxis]).all()
+    # The others are those of any coding, and of the rows alone.
+    some = {
+        name: [v for v, out in zip(values, lost, strict=True) if not out] for name, values in CELLS.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = with_an_empty_cell("treatment").predict(some, random=random, interval=interval)
+    np.testing.assert_allclose(found[~lost], pd.DataFrame(alone), rtol=1e-6)
+
+
+def test_a_warning_of_many_rows_counts_them() -> None:
+    rows = {name: [values[1]] * 8 for name, values in CELLS.items()}
+    with pytest.warns(mw.RankDeficiencyWarning, match=r"rows 1, 2, 3, 4, 5 and 3 more of the new data"):
+        with_an_empty_cell("treatment").predict(rows)
+
+
+def test_missing_predictors_and_empty_cells_are_told_apart() -> None:
+    rows = {**CELLS, "x": [0.5, np.nan, -1.0, 2.0]}
+    with pytest.warns(mw.RankDeficiencyWarning, match="row 4 of the new data") as caught:
+        found = with_an_empty_cell("sum").predict(rows, interval="confidence")
+    assert len(caught) == 1
+    assert found["estimate"].isna().tolist() == [False, True, False, True]
+
+
+def test_rows_of_the_fit_are_always_determined() -> None:
+    fit = with_an_empty_cell("helmert")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fit.predict(random=False, interval="confidence").notna().all().all()
+        assert np.isfinite(fit.augment()["fitted"]).all()
+
+
+def test_new_groups_in_an_empty_cell_are_refused() -> None:
+    rows = {**CELLS, "g": ["new"] * 4, "y": [1.0, 2.0, 3.0, 4.0]}
+    with pytest.raises(mw.ModelError, match=r"rows 2, 4 of the new data.*Leave these rows out"):
+        with_an_empty_cell("sum").update_group(rows)
 
 
 # ---- new groups

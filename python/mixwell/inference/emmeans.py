@@ -24,7 +24,7 @@ from mixwell.fit.record import Fit
 from mixwell.formula.expression import Call, Node
 from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, row_tests, t_quantile
-from mixwell.inference.estimable import aliasing, estimable
+from mixwell.inference.estimable import aliasing, estimable, without_rounding
 from mixwell.inference.grid import Grid, averaged, reference_grid
 from mixwell.text import WIDTH, with_notes
 
@@ -47,8 +47,6 @@ DEFAULT_ADJUST = {
 STEP = 1e-4
 # What stands for no factor at all.
 OVERALL = "1"
-# Combinations smaller than this part of the means are zero but for rounding.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,15 +306,18 @@ class EmMeans:
                 found = _interaction_weights(interaction, means, factors, family, ref, ratio=ratio)
             for text, weights in found:
                 texts.append(text)
-                rows.append(weights @ means.rows[family])
+                rows.append(
+                    without_rounding(
+                        weights @ means.rows[family], np.abs(weights) @ np.abs(means.rows[family])
+                    )
+                )
                 offsets.append(float(weights @ means.offset[family]))
                 known.append(bool(means.known[family][weights != 0].all()))
                 sizes.append(len(family))
                 for by_name in means.by:
                     labels[by_name].append(means.labels[by_name][family[0]])
-        largest = np.abs(means.rows).max(initial=0.0)
         for text, row, determined in zip(texts, rows, known, strict=True):
-            if determined and np.abs(row).max(initial=0.0) <= ROUNDING * largest:
+            if determined and not row.any():
                 raise MixwellError(
                     f"The contrast {text!r} is zero whatever the estimates: the weights are zero, or the "
                     "model has no term that could make a difference."
@@ -680,15 +681,13 @@ def _means(
                 "that is not among the factors."
             )
         values = column.floats()
-        step = STEP * float(values.max() - values.min())
-        ends = [
-            averaged(reference_grid(design, at, (slope_of, sign * step)), kept, weights) for sign in (1, -1)
-        ]
-        (up, up_offset, exists), (down, down_offset, _) = ends
-        rows, offset = (up - down) / (2 * step), (up_offset - down_offset) / (2 * step)
-        rows[np.abs(rows) < 1e-9 * np.abs(rows).max(initial=0.0)] = 0
-    null_space = aliasing(design.x, fit.kept)
-    known = estimable(rows, null_space) if null_space.shape[1] else np.ones(len(rows), dtype=np.bool_)
+        largest = float(np.abs(values).max())
+        # A step that is added to the variable without rounding: columns linear in it have exact slopes.
+        step = (largest + STEP * float(values.max() - values.min())) - largest
+        up, down = (reference_grid(design, at, (slope_of, sign * step)) for sign in (1, -1))
+        slopes = replace(up, x=(up.x - down.x) / (2 * step), offset=(up.offset - down.offset) / (2 * step))
+        rows, offset, exists = averaged(slopes, kept, weights)
+    known = estimable(rows, aliasing(design.x, fit.kept))
     sizes = [len(grid.axes[i].texts) for i in kept]
     index = np.indices(sizes).reshape(len(sizes), len(rows))[:, exists]
     rows, offset, known = rows[exists], offset[exists], known[exists]

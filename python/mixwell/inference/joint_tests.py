@@ -15,7 +15,7 @@ from mixwell.errors import DataError
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation, JointTest, joint_test
 from mixwell.inference.emmeans import listed_names
-from mixwell.inference.estimable import aliasing, estimable_part
+from mixwell.inference.estimable import aliasing, estimable_part, without_rounding
 from mixwell.inference.grid import averaged, reference_grid
 from mixwell.inference.terms import canonical_rows
 
@@ -77,7 +77,7 @@ def joint_tests(
             f"fit.emmeans({name!r}).contrast()."
         )
     rows, offset, _ = averaged(grid, (*inner, *factors), "equal")
-    null_space = aliasing(design.x, fit.kept)
+    aliased = aliasing(design.x, fit.kept)
     cells = int(np.prod(sizes))
     within = [grid.axes[i].values for i in inner]
     places = list(product(*within))
@@ -93,9 +93,10 @@ def joint_tests(
                         for i, size in enumerate(sizes)
                     ],
                 )
-                line = np.column_stack([weights @ rows[part], weights @ offset[part]])
-                known = estimable_part(line, np.vstack([null_space, np.zeros(null_space.shape[1])]))
-                contrasts, shift = _independent(known[:, fit.kept], known[:, -1], fit.vcov)
+                line, size = weights @ rows[part], np.abs(weights) @ np.abs(rows[part])
+                mixed = estimable_part(without_rounding(line, size), size, aliased)
+                known = without_rounding(mixed @ line, np.abs(mixed) @ size)[:, fit.kept]
+                contrasts, shift = _independent(known, mixed @ weights @ offset[part], fit.vcov)
                 some = len(contrasts) > 0
                 if not some and len(known) == len(line):
                     continue  # an interaction that the model does not have

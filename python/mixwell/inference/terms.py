@@ -37,7 +37,7 @@ from mixwell.design.functions import Categories, Matrix, Value
 from mixwell.design.record import Design, Recipe
 from mixwell.errors import MixwellError, ModelError
 from mixwell.formula.expression import Node
-from mixwell.inference.estimable import aliasing
+from mixwell.inference.estimable import ROUNDING, Aliasing, aliasing
 
 FloatArray = NDArray[np.float64]
 
@@ -129,12 +129,12 @@ def contains(recipe: Recipe, larger: tuple[str, ...], smaller: tuple[str, ...]) 
 def _adjusted_rows(
     design: Design, recipe: Recipe, kept: NDArray[np.intp], *, sequential: bool
 ) -> list[tuple[str, FloatArray]]:
-    """Rows [0, X1'M X1, X1'M X2]: a term X1 adjusted for X0 (M); X2 are later terms or contain it."""
-    x = design.x[:, kept]
-    change, estimable = _to_treatment(design, recipe, kept)
-    back = np.linalg.inv(change)
-    cross = back.T @ (x.T @ x) @ back
-    position = {int(column): i for i, column in enumerate(estimable)}
+    """Rows [0, X1'M X1, X1'M X2]: a term X1 adjusted for X0 (M); X2 are later terms or contain it.
+
+    With [X0 X1 X2] = Q R they are R11' [0 R11 R12].
+    """
+    treatment = _to_treatment(recipe, aliasing(design.x, kept))
+    position = {int(column): i for i, column in enumerate(treatment.kept)}
     columns = [[position[c] for c in term.columns if c in position] for term in design.fixed_terms]
     n_terms = sum(bool(term.variables) for term in design.fixed_terms)
     found = []
@@ -148,38 +148,44 @@ def _adjusted_rows(
             if s != t:
                 later = s > t if sequential else contains(recipe, other.variables, term.variables)
                 (after if later else before).extend(columns[s])
-        swept = cross.copy()
-        if before:
-            scale = 1 / np.sqrt(np.diagonal(cross)[before])
-            inner = cross[np.ix_(before, before)] * np.outer(scale, scale)
-            half = np.linalg.solve(inner, scale[:, np.newaxis] * cross[before])
-            swept -= (cross[:, before] * scale) @ half
-        rows = swept[own]
-        rows[:, before] = 0
-        block = swept[np.ix_(own, own)]
+        root = np.asarray(np.linalg.qr(treatment.columns[:, [*before, *own, *after]], mode="r"))
+        part = root[len(before) : len(before) + len(own), len(before) :]
+        block = part[:, : len(own)]
         # The basis is lmerTest's: columns adjusted one by one, or as they are where no term contains this; if
         # it is the only term, all types are type I.
         one_by_one = sequential or bool(after) or n_terms == 1
-        reduced = _doolittle(block, rows) if one_by_one else np.asarray(np.linalg.solve(block, rows))
-        found.append((term.name, reduced @ change))
+        rows = np.zeros((len(own), len(kept)))
+        rows[:, [*own, *after]] = (
+            part / np.diagonal(block)[:, np.newaxis] if one_by_one else np.linalg.solve(block, part)
+        )
+        found.append((term.name, rows @ treatment.of_coefficients))
     return found
 
 
-def _doolittle(block: FloatArray, rows: FloatArray) -> FloatArray:
-    """Eliminate the rows downwards, to ones on the diagonal of ``block``: columns adjusted one by one."""
-    lower = np.linalg.cholesky(block)
-    reduced = np.linalg.solve(lower, rows)
-    return np.asarray(reduced / np.diagonal(lower)[:, np.newaxis])
+@dataclass(frozen=True, slots=True)
+class _Treatment:
+    """The estimable coefficients gamma in treatment coding.
 
-
-def _to_treatment(
-    design: Design, recipe: Recipe | None, kept: NDArray[np.intp]
-) -> tuple[FloatArray, NDArray[np.intp]]:
-    """The estimable coefficients in treatment coding: D (rank, rank) with gamma = D beta, and their columns.
-
-    Where columns are aliased, those that depend on the ones before them are left out, in either coding.
+    Attributes
+    ----------
+    kept
+        Their columns. Where columns are aliased, those that depend on the ones before them are left out, in
+        either coding.
+    columns
+        Shape (rank, rank): these columns of X, in the orthonormal ones of :class:`Aliasing`.
+    of_coefficients
+        Shape (rank, rank): D with gamma = D beta.
     """
-    same = np.eye(len(kept)), kept
+
+    kept: NDArray[np.intp]
+    columns: FloatArray
+    of_coefficients: FloatArray
+
+
+def _to_treatment(recipe: Recipe | None, aliased: Aliasing) -> _Treatment:
+    """The estimable coefficients in treatment coding."""
+    own = aliased.columns[:, aliased.kept]
+    same = _Treatment(aliased.kept, own, np.eye(len(own)))
     if recipe is None:
         return same
     fixed = recipe.formula.fixed
@@ -194,14 +200,15 @@ def _to_treatment(
     ours, theirs = _columns(recipe.x, values, n_rows), _columns(plans, values, n_rows)
     # X_treatment = X C; a column of C that vanishes in the data's own X is aliased with those before it.
     change, _, _, _ = np.linalg.lstsq(ours, theirs, rcond=None)
+    # These columns are of random numbers of size one, whatever the units of the data.
     change[np.abs(change) < SMALL] = 0
-    largest = _lengths(design, recipe) @ np.abs(change)
-    if len(kept) < len(plans):
-        change = change[kept] - aliasing(design.x, kept)[kept] @ np.delete(change, kept, axis=0)
-    estimable = _leading(np.linalg.qr(design.x[:, kept], mode="r") @ change, largest)
-    if len(estimable) != len(kept):
+    columns = aliased.columns @ change
+    estimable = _leading(columns, aliased.length @ np.abs(change))
+    if len(estimable) != len(own):
         return same
-    return np.linalg.inv(change[:, estimable]), estimable
+    columns = columns[:, estimable]
+    unit = np.linalg.norm(columns, axis=0)
+    return _Treatment(estimable, columns, np.linalg.solve(columns / unit, own) / unit[:, np.newaxis])
 
 
 def _leading(columns: FloatArray, largest: FloatArray) -> NDArray[np.intp]:
@@ -280,22 +287,21 @@ def canonical_rows(
     """
     if len(rows) == 1:
         return rows, value
-    change, unit = np.eye(len(kept)), np.ones(len(kept))
-    if design.recipe is not None:
-        change, estimable = _to_treatment(design, design.recipe, kept)
-        unit = _units(design, design.recipe)[estimable]
-    back = np.linalg.inv(change) / unit
+    if design.recipe is None:
+        return _echelon(rows, value)
+    treatment = _to_treatment(design.recipe, aliasing(design.x, kept))
+    unit = _units(design, design.recipe)[treatment.kept]
+    back = np.linalg.inv(treatment.of_coefficients) / unit
     reduced, reduced_value = _echelon(rows @ back, value)
-    if design.recipe is not None:
-        for type_ in reversed(TYPES):
-            for term in term_rows(design, kept, type_):
-                if len(term.rows) != len(rows):
-                    continue
-                theirs, _ = _echelon(term.rows @ back, np.zeros(len(rows)))
-                if np.abs(theirs - reduced).max() < SAME:
-                    turned = term.rows @ back @ np.linalg.pinv(reduced)
-                    return term.rows, turned @ reduced_value
-    return (reduced * unit) @ change, reduced_value
+    for type_ in reversed(TYPES):
+        for term in term_rows(design, kept, type_):
+            if len(term.rows) != len(rows):
+                continue
+            theirs, _ = _echelon(term.rows @ back, np.zeros(len(rows)))
+            if np.abs(theirs - reduced).max() < SAME:
+                turned = term.rows @ back @ np.linalg.pinv(reduced)
+                return term.rows, turned @ reduced_value
+    return (reduced * unit) @ treatment.of_coefficients, reduced_value
 
 
 def _echelon(rows: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -318,27 +324,24 @@ def _echelon(rows: FloatArray, value: FloatArray) -> tuple[FloatArray, FloatArra
     return reduced[:, :-1], reduced[:, -1]
 
 
-def _lengths(design: Design, recipe: Recipe) -> FloatArray:
-    """How long the columns of X are or, where they vanish in the data, could be."""
-    possible = np.sqrt(design.n_obs) * _units(design, recipe)
-    return np.asarray(np.maximum(np.linalg.norm(design.x, axis=0), possible))
-
-
 def _units(design: Design, recipe: Recipe) -> FloatArray:
-    """Per column of X the standard deviation of its numeric part, one number for all columns of a term."""
-    unit = np.ones(design.x.shape[1])
+    """Per column of X the standard deviation of its numeric part, or its size where it does not vary."""
     values = Values(design.variables, dict(recipe.states))
-    known = {variable.name: variable for variable in recipe.formula.fixed.variables}
-    for term in design.fixed_terms:
-        _, numbers = _parts(recipe, term.variables)
-        product = np.ones((design.n_obs, 1))
-        for name in sorted(numbers):
-            value = values.of(known[name])
-            array = value.columns if isinstance(value, Matrix) else np.asarray(value)[:, np.newaxis]
-            product = (product[:, :, np.newaxis] * array[:, np.newaxis, :]).reshape(design.n_obs, -1)
-        spread = float(np.sqrt(np.mean(product.var(axis=0))))
-        if spread > 0:
-            unit[list(term.columns)] = spread
+    known = {variable.expression: variable for variable in recipe.formula.fixed.variables}
+    found: dict[tuple[tuple[Node, int], ...], float] = {}
+    unit = np.ones(len(recipe.x))
+    for j, plan in enumerate(recipe.x):
+        numeric = tuple((piece.expression, piece.column) for piece in plan.pieces if piece.column >= 0)
+        if not numeric:
+            continue
+        if numeric not in found:
+            part = np.ones(design.n_obs)
+            for node, column in numeric:
+                value = values.of(known[node])
+                part = part * (value.columns[:, column] if isinstance(value, Matrix) else np.asarray(value))
+            spread, size = float(part.std()), float(np.sqrt(np.mean(part**2)))
+            found[numeric] = spread if spread > ROUNDING * size else size or 1.0
+        unit[j] = found[numeric]
     return unit
 
 
@@ -391,18 +394,17 @@ def _orthogonal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> 
     columns = [column for term in alive for column in term.columns]
     ours = _columns(tuple(recipe.x[column] for column in columns), values, n_rows)
     full, _, _, _ = np.linalg.lstsq(ours, np.hstack(indicators), rcond=None)
-    estimable = [columns.index(int(column)) for column in kept]
-    shares = np.zeros((len(kept), len(columns)))
-    shares[:, estimable] = np.eye(len(kept))
-    null_space = aliasing(design.x[:, columns], estimable)
-    dropped = np.setdiff1d(np.arange(len(columns)), estimable)
-    shares[:, dropped] = -null_space[estimable]
+    # These columns are of random numbers of size one, whatever the units of the data.
+    full[np.abs(full) < SMALL] = 0
     # In coordinates of orthonormal columns, so that units do not matter.
-    r = np.linalg.qr(design.x[:, kept], mode="r")
-    g = r @ shares @ full
-    largest = _lengths(design, recipe)[columns] @ np.abs(full)
-    change, order = _to_treatment(design, recipe, kept)
-    unit = _units(design, recipe)[order]
+    aliased = aliasing(design.x, kept)
+    units = _units(design, recipe)
+    # Indicators of one numeric part have its unit; functions of several parts are compared in these.
+    full /= np.max((full != 0) * units[columns, np.newaxis], axis=0)
+    g = aliased.columns[:, columns] @ full
+    largest = aliased.length[columns] @ np.abs(full)
+    treatment = _to_treatment(recipe, aliased)
+    unit = units[treatment.kept]
     found = []
     for t, term in enumerate(alive):
         if not term.variables:
@@ -414,8 +416,8 @@ def _orthogonal_rows(design: Design, recipe: Recipe, kept: NDArray[np.intp]) -> 
         overlap = own @ g[:, involved] @ g[:, involved].T @ higher.T
         rows = _left_null(overlap, np.full(overlap.shape[1], np.abs(overlap).max(initial=0.0))) @ own
         if len(rows):
-            echelon, _ = _echelon(np.linalg.solve(change.T, (rows @ r).T).T / unit, np.zeros(len(rows)))
-            found.append((term.name, (echelon * unit) @ change))
+            echelon, _ = _echelon(rows @ treatment.columns / unit, np.zeros(len(rows)))
+            found.append((term.name, (echelon * unit) @ treatment.of_coefficients))
     return found
 
 

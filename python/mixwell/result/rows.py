@@ -91,7 +91,8 @@ class Predictions(Fitted):
         Returns
         -------
         series or frame
-            One value per row, missing where a predictor is missing; with ``interval`` the columns
+            One value per row, missing where a predictor is missing and, with a warning, where the data do not
+            determine the mean (an empty cell of factors); with ``interval`` the columns
             ``estimate std_error df conf_low conf_high``.
 
         Raises
@@ -100,8 +101,11 @@ class Predictions(Fitted):
             If ``newdata`` has unseen levels (named in the message) and ``new_levels="error"``.
         MixwellError
             If an argument does not exist, or ``ddf`` does not apply.
-        ModelError
-            If an interval is asked for a mean that the data do not determine.
+
+        Warns
+        -----
+        RankDeficiencyWarning
+            If the data do not determine the mean of some rows (numbered in the message).
 
         Examples
         --------
@@ -168,6 +172,8 @@ class Predictions(Fitted):
         ------
         DataError
             If a row has only levels that the fit knows, or no row is complete.
+        ModelError
+            If the data do not determine the mean of a row.
 
         Examples
         --------
