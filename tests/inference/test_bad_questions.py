@@ -150,7 +150,6 @@ QUESTIONS: list[tuple[str, Callable[[mw.LmerResult], object], type[MixwellError]
     ("reml", lambda f: f.emmeans("sex", at=[1]), DataError, "maps variables to values"),
     ("reml", lambda f: f.emtrends("Lsiz", "sex"), DataError, "did you mean 'Lsize'"),
     ("reml", lambda f: f.emtrends("sex", "Treatment"), DataError, "no slopes along 'sex'"),
-    ("reml", lambda f: f.emtrends("Lsize", "Lsize"), DataError, "no slopes along 'Lsize'"),
     ("reml", lambda f: f.emmeans("sex").contrast({}), MixwellError, "is empty"),
     (
         "reml",

@@ -22,7 +22,18 @@ from mixwell.design.functions import (
     numbers,
 )
 from mixwell.errors import DataError, FormulaError
-from mixwell.formula.expression import ALONG, Binary, Call, Name, Node, Number, Text, Unary, written
+from mixwell.formula.expression import (
+    ALONG,
+    GROUPED,
+    Binary,
+    Call,
+    Name,
+    Node,
+    Number,
+    Text,
+    Unary,
+    written,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -56,7 +67,7 @@ def evaluate(node: Node, columns: Mapping[str, Column], states: States) -> Value
     node
         The expression.
     columns
-        The columns it reads, without missing values.
+        The columns it reads, without missing values. A call of ``within`` or ``between`` may be among them.
     states
         Read where filled, filled where empty.
 
@@ -81,7 +92,7 @@ def evaluate(node: Node, columns: Mapping[str, Column], states: States) -> Value
             return -numbers(value, "-") if isinstance(value, np.ndarray) else -float(numbers(value, "-"))
         case Binary(sign, left, right):
             return _binary(sign, evaluate(left, columns, states), evaluate(right, columns, states))
-        case Call(function, _, _) if function in ALONG:
+        case Call(function, _, _) if function in ALONG or (function in GROUPED and written(node) in columns):
             return _column_value(columns[written(node)])
         case Call():
             return _call(node, columns, states)

@@ -65,6 +65,8 @@ Node = Name | Number | Text | Unary | Binary | Call
 # Calls that look along the rows of a group. They are columns, made before rows with missing values are left
 # out: a row before may be one of these.
 ALONG = frozenset({"lag", "rolling_mean", "cumulative"})
+# Calls that compare a row with its group: their values do not follow from their arguments in that row alone.
+GROUPED = frozenset({"between", "within"})
 
 # R's ?Syntax, loosest first. A sign binds tighter than * and /, but looser than ^ and : .
 _BINDING = {

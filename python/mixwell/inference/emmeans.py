@@ -655,6 +655,7 @@ def _means(
 ) -> tuple[Means, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """The rows, the variables shown, those averaged over, and sentences on nesting."""
     grid = reference_grid(design, at)
+    factors, by = (tuple(grid.axes[grid.position(name)].name for name in given) for given in (factors, by))
     # A nested factor is shown with those it is nested in.
     asked = [*factors, *by]
     factors = (
@@ -673,18 +674,17 @@ def _means(
     if slope_of is None:
         rows, offset, exists = averaged(grid, kept, weights)
     else:
-        position = grid.position(slope_of)
-        column = design.variables[slope_of]
-        if not isinstance(column, Numbers) or position in kept:
+        along = grid.axes[grid.position(slope_of)].predictor
+        if not isinstance(along.column, Numbers) or along.categorical:
             raise DataError(
                 f"There are no slopes along {slope_of!r}: it must be a numeric variable of the fixed part "
-                "that is not among the factors."
+                "that is not used as a factor."
             )
-        values = column.floats()
+        values = along.column.floats()
         largest = float(np.abs(values).max())
         # A step that is added to the variable without rounding: columns linear in it have exact slopes.
         step = (largest + STEP * float(values.max() - values.min())) - largest
-        up, down = (reference_grid(design, at, (slope_of, sign * step)) for sign in (1, -1))
+        up, down = (reference_grid(design, at, (along.name, sign * step)) for sign in (1, -1))
         slopes = replace(up, x=(up.x - down.x) / (2 * step), offset=(up.offset - down.offset) / (2 * step))
         rows, offset, exists = averaged(slopes, kept, weights)
     known = estimable(rows, aliasing(design.x, fit.kept))

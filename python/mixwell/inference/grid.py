@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, Factor, Logicals, Numbers, as_factor, label, labels
+from mixwell.data.columns import Column, Factor, Logicals, Numbers, label, labels
 from mixwell.data.frame import near
-from mixwell.data.instants import Instants
+from mixwell.data.instants import Instants, as_instants, time_texts
 from mixwell.design.build import offset_of
 from mixwell.design.coding import Values, apply_coding, fill_column
+from mixwell.design.predictors import Predictor, predictors, spelled
 from mixwell.design.record import Design, Recipe
-from mixwell.errors import DataError, MixwellError, ModelError
-from mixwell.formula.expression import names
+from mixwell.design.transforms import instant
+from mixwell.errors import DataError, MixwellError, ModelError, NewLevelsError
 
 FloatArray = NDArray[np.float64]
 
 WEIGHTS = ("equal", "proportional", "outer", "cells", "flat")
+# Numbers that a grid may hold: half a gigabyte.
+LARGEST = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +32,38 @@ class Axis:
 
     Attributes
     ----------
-    name
-        Of the column.
+    predictor
+        The column of the data, of n rows.
     column
         The values on the axis.
     texts
         The same as text.
     averaged
-        Whether it has levels, over which means are averaged; a covariate is at one value.
+        Whether there are levels or chosen values, over which means are averaged; else a covariate is at one.
+    codes
+        Length n: which of its levels each row has; None for covariates, which do not divide the rows.
+    places
+        The level that each value on the axis is; empty for covariates.
     """
 
-    name: str
+    predictor: Predictor
     column: Column
     texts: tuple[str, ...]
     averaged: bool
+    codes: NDArray[np.integer] | None = None
+    places: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+    @property
+    def name(self) -> str:
+        """Of the column."""
+        return self.predictor.name
 
     @property
     def values(self) -> list[object]:
         """For frames: labels of levels, or numbers."""
-        return list(self.texts) if isinstance(self.column, Factor) else self.column.values.tolist()
+        return (
+            self.column.values.tolist() if isinstance(self.column, Numbers | Logicals) else list(self.texts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +102,25 @@ class Grid:
         DataError
             When none has.
         """
-        known = [axis.name for axis in self.axes]
-        if name not in known:
-            raise DataError(f"{name!r} is not a variable of the fixed part{near(name, known)}")
-        return known.index(name)
+        known = {axis.name: axis.predictor for axis in self.axes}
+        return list(known).index(spelled(name, known))
+
+
+def grid_axes(design: Design, at: Mapping[str, object] | None = None) -> tuple[Axis, ...]:
+    """The axes of :func:`reference_grid`, which raises the same errors."""
+    recipe = design.recipe
+    if recipe is None:
+        raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
+    if at is not None and not isinstance(at, Mapping):
+        raise DataError(f"at maps variables to values, like {{'age': [10, 14]}}; it is {at!r}.")
+    known = predictors(design, recipe)
+    asked: dict[str, object] = {}
+    for name, given in (at or {}).items():
+        try:
+            asked[spelled(str(name), known)] = given
+        except DataError as error:
+            raise DataError(f"at: {error}") from None
+    return tuple(_axis(predictor, asked.get(name)) for name, predictor in known.items())
 
 
 def reference_grid(
@@ -98,7 +129,9 @@ def reference_grid(
     """Make the grid.
 
     Factors, logicals and numbers used as factors have all their levels, numbers with two values those two,
-    other numbers their mean.
+    other numbers their mean, as in R's emmeans; so has a number in a condition, ``I(x > 0)``. Of numbers that
+    levels are computed from, ``factor(floor(x / 10))``, there is one for each level: the middle one of its
+    rows'.
 
     Parameters
     ----------
@@ -112,25 +145,21 @@ def reference_grid(
     Raises
     ------
     ModelError
-        When the design was made without a formula.
+        When the design was made without a formula, or the grid would be too large.
     DataError
         When ``at`` names no variable of the fixed part, or a level that does not exist.
     """
+    axes = grid_axes(design, at)
     recipe = design.recipe
-    if recipe is None:
-        raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
-    if at is not None and not isinstance(at, Mapping):
-        raise DataError(f"at maps variables to values, like {{'age': [10, 14]}}; it is {at!r}.")
-    asked = dict(at or {})
-    variables = _variables(recipe, design)
-    for name in asked:
-        if name not in variables:
-            raise DataError(f"at: {name!r} is not a variable of the fixed part{near(name, variables)}")
-    axes = tuple(
-        _axis(design.variables[name], categorical, asked.get(name)) for name, categorical in variables.items()
-    )
+    assert recipe is not None
     sizes = tuple(len(axis.texts) for axis in axes)
     n_cells = prod(sizes)
+    if n_cells * (len(recipe.x) + len(axes)) > LARGEST:
+        listed = ", ".join(f"{axis.name} ({len(axis.texts):,})" for axis in axes if len(axis.texts) > 1)
+        raise ModelError(
+            f"The reference grid would have {n_cells:,} cells, the combinations of all values of {listed}: "
+            "too many for memory. Name fewer values with at=, or make numbers covariates instead of factors."
+        )
     index = np.indices(sizes).reshape(len(sizes), n_cells) if sizes else np.zeros((0, 1), dtype=np.intp)
     columns: dict[str, Column] = {}
     for axis, rows in zip(axes, index, strict=True):
@@ -143,11 +172,17 @@ def reference_grid(
             columns[axis.name] = Numbers(axis.name, column.floats()[rows] + shift[1], None)
     values = Values(columns, dict(recipe.states))
     for variable in recipe.formula.fixed.variables:
-        apply_coding(recipe.codings[variable.expression], variable, values)
+        try:
+            apply_coding(recipe.codings[variable.expression], variable, values)
+        except NewLevelsError as error:
+            raise DataError(
+                f"{variable.name} has levels in the reference grid that the data lack; choose the values of "
+                f"its variables with at=, or make it a column of the data. {error}"
+            ) from None
     x = np.empty((n_cells, len(recipe.x)), order="F")
     for j, plan in enumerate(recipe.x):
         fill_column(plan, values.computed, x[:, j])
-    parents, share = _nesting(design, axes, sizes)
+    parents, share = _nesting(axes, sizes)
     return Grid(
         axes,
         np.ascontiguousarray(x).reshape(*sizes, len(recipe.x)),
@@ -158,59 +193,124 @@ def reference_grid(
     )
 
 
-def _variables(recipe: Recipe, design: Design) -> dict[str, bool]:
-    """Columns that the fixed part reads, in its order, and whether they are used as categories."""
-    fixed = recipe.formula.fixed
-    found: dict[str, bool] = {}
-    for variable in (*fixed.variables, *fixed.offsets):
-        coding = recipe.codings.get(variable.expression)
-        categorical = coding is not None and coding.levels is not None
-        for name in names(variable.expression):
-            if name in design.variables:
-                found[name] = found.get(name, False) or categorical
-    return found
-
-
-def _axis(column: Column, categorical: bool, given: object) -> Axis:
-    if given is not None and not _listed(given):
-        raise DataError(f"at: {column.name!r} has no values.")
-    if isinstance(column, Instants):
-        mean = np.array([round(float(column.values.mean()))], dtype=np.int64)
-        return Axis(column.name, Instants(column.name, mean, None), ("mean",), False)
+def _axis(predictor: Predictor, given: object) -> Axis:
+    column = predictor.column
+    wanted = None if given is None else _listed(given)
+    if wanted is not None and not wanted:
+        raise DataError(f"at: {predictor.name!r} has no values.")
     if isinstance(column, Factor):
-        levels = tuple(map(str, column.levels))
-        wanted = levels if given is None else tuple(label(value) for value in _listed(given))
-        for text in wanted:
-            if text not in levels:
-                raise DataError(f"at: {text!r} is not a level of {column.name!r}{near(text, levels)}")
-        codes = np.array([levels.index(text) for text in wanted], dtype=np.int32)
-        return Axis(column.name, Factor(column.name, codes, column.levels, None), wanted, True)
+        return _factor_axis(predictor, column, wanted)
     if isinstance(column, Logicals):
-        chosen = np.array([False, True] if given is None else _listed(given), dtype=bool)
-        return Axis(column.name, Logicals(column.name, chosen, None), tuple(labels(chosen.tolist())), True)
-    if given is not None:
-        try:
-            numbers = np.array(_listed(given), dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"at: {column.name!r} is numeric; its values must be numbers.") from error
-        if not np.isfinite(numbers).all():
-            raise DataError(f"at: {column.name!r} has a missing or infinite value.")
-        return Axis(
-            column.name, Numbers(column.name, numbers, None), tuple(map(label, numbers.tolist())), True
+        chosen = np.array(
+            [False, True] if wanted is None else [_truth(column, v) for v in wanted], dtype=bool
         )
-    distinct = np.unique(column.values) if categorical else _at_most_two(column.values)
+        at = Logicals(column.name, chosen, None)
+        texts = tuple(labels(chosen.tolist()))
+        return Axis(predictor, at, texts, True, column.values.astype(np.intp), chosen.astype(np.intp))
+    values: NDArray[np.floating | np.integer] | None
+    if wanted is not None:
+        values = _instants(column, wanted) if isinstance(column, Instants) else _numbers(column, wanted)
+    elif predictor.categorical:
+        values = np.unique(column.values)
+    else:
+        values = _at_most_two(column.values)
+    if values is None and predictor.bins is not None:
+        return _binned_axis(predictor, predictor.bins)
+    if values is None:
+        mean = np.array([column.values.mean()] if isinstance(column, Instants) else [column.floats().mean()])
+        return Axis(predictor, *_on_axis(column, mean), averaged=False)
+    codes, places = _levels(predictor, values)
+    return Axis(predictor, *_on_axis(column, values), averaged=True, codes=codes, places=places)
+
+
+def _factor_axis(predictor: Predictor, column: Factor, wanted: list[object] | None) -> Axis:
+    levels = tuple(map(str, column.levels))
+    texts = levels if wanted is None else tuple(label(value) for value in wanted)
+    for text in texts:
+        if text not in levels:
+            raise DataError(f"at: {text!r} is not a level of {predictor.name!r}{near(text, levels)}")
+    codes = np.array([levels.index(text) for text in texts], dtype=np.int32)
+    at = Factor(column.name, codes, column.levels, None)
+    return Axis(predictor, at, texts, True, column.codes, codes.astype(np.intp))
+
+
+def _binned_axis(predictor: Predictor, bins: NDArray[np.intp]) -> Axis:
+    """One value for each computed level."""
+    column = predictor.column
+    assert isinstance(column, Numbers)
+    order = np.lexsort((column.values, bins))
+    counts = np.bincount(bins)
+    middle = order[np.cumsum(counts) - counts + (counts - 1) // 2]
+    rows = middle[np.argsort(column.values[middle], kind="stable")]
+    return Axis(
+        predictor, *_on_axis(column, column.values[rows]), averaged=True, codes=bins, places=bins[rows]
+    )
+
+
+def _levels(
+    predictor: Predictor, values: NDArray[np.floating | np.integer]
+) -> tuple[NDArray[np.integer] | None, NDArray[np.intp]]:
+    """``codes`` and ``places`` of numbers that are levels: used as categories, or of two values only."""
+    column, none = predictor.column, np.zeros(0, dtype=np.intp)
+    assert isinstance(column, Numbers | Instants)
+    distinct = np.unique(column.values) if predictor.categorical else _at_most_two(column.values)
     if distinct is None:
-        mean_value = np.array([column.floats().mean()])
-        return Axis(
-            column.name, Numbers(column.name, mean_value, None), (label(float(mean_value[0])),), False
-        )
-    return Axis(column.name, Numbers(column.name, distinct, None), tuple(map(label, distinct.tolist())), True)
+        return None, none
+    places = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
+    strange = np.flatnonzero(distinct[places] != values)
+    if not len(strange):
+        return np.searchsorted(distinct, column.values), places
+    if predictor.categorical:
+        known = labels(distinct)
+        text = label(values[strange[0]])
+        raise DataError(f"at: {text!r} is not a level of {predictor.name!r}{near(text, known)}")
+    return None, none
+
+
+def _on_axis(
+    column: Numbers | Instants, values: NDArray[np.floating | np.integer]
+) -> tuple[Column, tuple[str, ...]]:
+    """Values as a column, and as text."""
+    if isinstance(column, Instants):
+        instants = np.rint(values).astype(np.int64)
+        return Instants(column.name, instants, None), tuple(time_texts(instants))
+    return Numbers(column.name, values, None), tuple(map(label, values.tolist()))
 
 
 def _listed(given: object) -> list[object]:
-    if isinstance(given, (str, bytes)) or not isinstance(given, (Sequence, np.ndarray)):
+    """One value or several, of any kind of sequence, series or array; their labels say nothing."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         return [given]
-    return list(given)
+    return np.asarray(given).reshape(-1).tolist() if isinstance(given, np.ndarray) else list(given)
+
+
+def _truth(column: Logicals, value: object) -> bool:
+    found = {"true": True, "false": False, "1": True, "0": False}.get(label(value).lower())
+    if found is None:
+        raise DataError(f"at: {column.name!r} is boolean; its values are True and False, not {value!r}.")
+    return found
+
+
+def _numbers(column: Numbers, wanted: list[object]) -> FloatArray:
+    try:
+        numbers = np.array(wanted, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"at: {column.name!r} is numeric; its values must be numbers.") from error
+    if numbers.ndim != 1:
+        raise DataError(f"at: {column.name!r} is numeric; its values must be numbers.")
+    if not np.isfinite(numbers).all():
+        raise DataError(f"at: {column.name!r} has a missing or infinite value.")
+    return numbers
+
+
+def _instants(column: Instants, wanted: list[object]) -> NDArray[np.int64]:
+    texts = [value if isinstance(value, str) else None for value in wanted]
+    found = None if any(text is not None for text in texts) else as_instants(column.name, wanted)
+    if found is None:
+        return np.array([instant(str(value)) for value in wanted], dtype=np.int64)
+    if found.missing is not None:
+        raise DataError(f"at: {column.name!r} has a missing value.")
+    return found.values
 
 
 def _at_most_two(values: NDArray[np.floating | np.integer]) -> NDArray[np.floating | np.integer] | None:
@@ -231,50 +331,46 @@ def _offset(design: Design, recipe: Recipe, values: Values, n_cells: int) -> Flo
 
 
 def _counts(design: Design, axes: tuple[Axis, ...], sizes: tuple[int, ...]) -> FloatArray:
-    """Rows of the data per cell; rows with values that are not on an axis count nowhere."""
+    """Rows of the data per cell; rows with levels that are not on an axis count nowhere."""
     flat = np.zeros(design.n_obs, dtype=np.intp)
     seen = np.ones(design.n_obs, dtype=bool)
     for axis, size in zip(axes, sizes, strict=True):
         flat *= size
-        if size == 1 and not axis.averaged:
+        if axis.codes is None:
             continue
-        at = _axis_position(axis, design.variables[axis.name])
+        table = np.full(1 + max(int(axis.codes.max()), int(axis.places.max())), -1, dtype=np.intp)
+        table[axis.places] = np.arange(size)
+        at = table[axis.codes]
         seen &= at >= 0
         flat += np.maximum(at, 0)
-    return np.bincount(flat[seen], minlength=prod(sizes)).astype(np.float64).reshape(sizes)
+    counts = np.bincount(flat[seen], minlength=prod(sizes)).astype(np.float64).reshape(sizes)
+    for i, axis in enumerate(axes):
+        if axis.codes is None:
+            # Each value of a covariate has all the rows.
+            counts = np.repeat(counts.take([0], axis=i), sizes[i], axis=i)
+    return counts
 
 
-def _nesting(
-    design: Design, axes: tuple[Axis, ...], sizes: tuple[int, ...]
-) -> tuple[dict[int, tuple[int, ...]], FloatArray]:
+def _nesting(axes: tuple[Axis, ...], sizes: tuple[int, ...]) -> tuple[dict[int, tuple[int, ...]], FloatArray]:
     """``parents`` and ``share`` of a grid."""
     share = np.ones(sizes)
     parents: dict[int, tuple[int, ...]] = {}
+    found = [0 if axis.codes is None else 1 + int(axis.codes.max()) for axis in axes]
     for f, axis in enumerate(axes):
-        own = design.variables[axis.name]
         inside = np.ones(sizes)
         for g, other in enumerate(axes):
-            column = design.variables[other.name]
-            if f == g or not isinstance(own, Factor) or not isinstance(column, Factor):
+            if f == g or axis.codes is None or other.codes is None or not found[f] > found[g] > 1:
                 continue
-            if len(own.levels) <= len(column.levels) or len(column.levels) < 2:
-                continue
-            parent = np.full(len(own.levels), -1, dtype=np.intp)
-            parent[own.codes] = column.codes
-            if (parent[own.codes] != column.codes).any():
+            parent = np.full(found[f], -1, dtype=np.intp)
+            parent[axis.codes] = other.codes
+            if (parent[axis.codes] != other.codes).any():
                 continue
             parents[f] = (*parents.get(f, ()), g)
-            # Axes hold the codes of the levels on them.
-            allowed = parent[_codes(axis)][:, np.newaxis] == _codes(other)
+            allowed = parent[axis.places][:, np.newaxis] == other.places
             inside = inside * _over_axes(allowed, f, g, sizes)
         if f in parents:
             share = share * inside / np.maximum(inside.sum(axis=f, keepdims=True), 1)
     return parents, share
-
-
-def _codes(axis: Axis) -> NDArray[np.integer]:
-    assert isinstance(axis.column, Factor)
-    return axis.column.codes
 
 
 def _over_axes(table: NDArray[np.bool_], f: int, g: int, sizes: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -282,19 +378,6 @@ def _over_axes(table: NDArray[np.bool_], f: int, g: int, sizes: tuple[int, ...])
     shape = [1] * len(sizes)
     shape[f], shape[g] = sizes[f], sizes[g]
     return (table if f < g else table.T).reshape(shape)
-
-
-def _axis_position(axis: Axis, column: Column) -> NDArray[np.intp]:
-    """Where on the axis each row's value is, -1 where it is not."""
-    if isinstance(column, Numbers) and isinstance(axis.column, Numbers):
-        values, places = column.floats(), axis.column.floats()
-        order = np.argsort(places)
-        at = order[np.minimum(np.searchsorted(places, values, sorter=order), len(places) - 1)]
-        return np.asarray(np.where(places[at] == values, at, -1))
-    factor = as_factor(column)
-    position = {text: i for i, text in enumerate(axis.texts)}
-    table = np.array([position.get(str(text), -1) for text in factor.levels], dtype=np.intp)
-    return np.asarray(table[factor.codes])
 
 
 def averaged(

@@ -10,17 +10,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from mixwell.data.columns import Factor, Numbers
+from mixwell.data.columns import Numbers
 from mixwell.data.output import Origin
+from mixwell.design.predictors import spelled
 from mixwell.design.record import Design
 from mixwell.diagnostics.method import chosen_method
 from mixwell.diagnostics.robust import RobustKind
 from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
+from mixwell.formula.expression import Name, written
 from mixwell.inference.contrast import Approximation
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.inference.emmeans import emmeans
-from mixwell.inference.grid import reference_grid
+from mixwell.inference.grid import Axis, grid_axes
 from mixwell.plots import style
 from mixwell.plots.layout import finish, named_columns, new_axes
 from mixwell.plots.style import check_series, styled
@@ -71,13 +73,17 @@ def mean_lines(
     to both sides, unless ``at`` says otherwise. ``method``: that of the intervals, and its name.
     """
     asked = dict(at or {})
-    column = design.variables.get(x)
-    numeric = isinstance(column, Numbers) and x not in asked and not levels_of(design, x)
-    if isinstance(column, Numbers) and numeric:
+    axes = axes_by_name(design)
+    known = {name: axis.predictor for name, axis in axes.items()}
+    asked = {spelled(name, known): given for name, given in asked.items()}
+    x = spelled(x, known)
+    by = None if by is None else spelled(by, known)
+    column = known[x].column
+    if isinstance(column, Numbers) and x not in asked and not axes[x].averaged:
         values = column.floats()
         asked[x] = np.linspace(values.min(), values.max(), _POINTS)
-    other = design.variables.get(by) if by is not None else None
-    if by is not None and isinstance(other, Numbers) and by not in asked and not levels_of(design, by):
+    other = known[by].column if by is not None else None
+    if by is not None and isinstance(other, Numbers) and by not in asked and not axes[by].averaged:
         centre, sd = float(other.floats().mean()), float(other.floats().std())
         asked[by] = [float(f"{value:.3g}") for value in (centre - sd, centre, centre + sd)]
     table = emmeans(
@@ -111,15 +117,14 @@ def mean_lines(
     )
 
 
-def levels_of(design: Design, name: str) -> bool:
-    """Whether a variable has levels in the reference grid, as factors and numbers with two values do."""
-    return any(axis.name == name and axis.averaged for axis in reference_grid(design).axes)
+def axes_by_name(design: Design) -> dict[str, Axis]:
+    """The axes of the reference grid."""
+    return {axis.name: axis for axis in grid_axes(design)}
 
 
-def places(design: Design, name: str) -> float:
-    """How many places a variable has along an axis; numbers have no end of them."""
-    column = design.variables[name]
-    return len(column.levels) if isinstance(column, Factor) else 2 if levels_of(design, name) else np.inf
+def places(axis: Axis) -> float:
+    """How many places a variable has along an axis; covariates have no end of them."""
+    return len(axis.texts) if axis.averaged else np.inf
 
 
 def natural_pair(design: Design) -> tuple[str, str | None]:
@@ -130,18 +135,22 @@ def natural_pair(design: Design) -> tuple[str, str | None]:
     ModelError
         If the fixed part has none.
     """
-    known = [axis.name for axis in reference_grid(design).axes]
-    if not known:
+    axes = axes_by_name(design)
+    if not axes:
         raise ModelError(
             "The fixed part has no variable, so there are no marginal means to draw; "
             "plot.random_effects() shows how the groups differ."
         )
-    for term in design.fixed_terms:
-        if len(term.variables) == 2 and all(name in known for name in term.variables):
+    recipe = design.recipe
+    assert recipe is not None
+    for term in recipe.formula.fixed.terms:
+        expressions = [recipe.formula.fixed.variables[variable].expression for variable in term]
+        found = [node.value if isinstance(node, Name) else written(node) for node in expressions]
+        if len(found) == 2 and all(name in axes for name in found):
             # Numbers along the axis before levels, more levels before fewer.
-            first, second = sorted(term.variables, key=lambda name: -places(design, name))
+            first, second = sorted(found, key=lambda name: -places(axes[name]))
             return first, second
-    return known[0], None
+    return next(iter(axes)), None
 
 
 @styled

@@ -40,7 +40,11 @@ class MarginalMeans(Engine):
         """Estimated marginal means, as R's emmeans.
 
         Means over the reference grid: covariates at their means, all combinations of factor levels; factors
-        not asked for are averaged over.
+        not asked for are averaged over. Factors are text, categories, booleans, numbers in ``factor()``,
+        and numbers of only two values; a number in a condition, ``I(x > 0)``, is a covariate at its mean.
+        Calls of ``within``, ``between``, ``lag`` and their like are covariates of their own, named as
+        written, ``"within(x, g)"``. A factor each of whose levels occurs with one level of another is
+        nested in it and averaged within.
 
         Parameters
         ----------
@@ -50,7 +54,7 @@ class MarginalMeans(Engine):
         by
             Variables within whose levels means are compared (simple effects).
         at
-            Other values for the grid: ``{"age": [10, 14], "sex": "Male"}``.
+            Other values for the grid: ``{"age": [10, 14], "sex": "Male"}``; dates as text, ``"2024-03-01"``.
         weights
             How factors are averaged over: all levels alike, or ``"proportional"`` to the frequencies of their
             combinations, ``"outer"`` (products of frequencies), ``"cells"``, ``"flat"``.
@@ -166,6 +170,8 @@ class MarginalMeans(Engine):
         cluster: str | ArrayLike | None = None,
     ) -> marginal_means.EmMeans:
         """Slopes of the mean along a numeric variable, for each level of factors; else as :meth:`emmeans`.
+
+        Of a curve, ``emtrends("x", "x", at={"x": [1, 5]})`` gives the slopes at several points.
 
         Examples
         --------
