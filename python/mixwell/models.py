@@ -8,7 +8,9 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
+from mixwell.data.labelled import by_names
 from mixwell.design.build import build_design
+from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.solve import solve
 from mixwell.result.base import numbers_given
@@ -71,9 +73,10 @@ def lmer(
     reml
         Restricted (True) or plain maximum likelihood.
     weights
-        Prior weights: a column name or an array; the residual variance of row i is sigma^2 / weight_i.
+        Prior weights: a column name or an array; the residual variance of row i is sigma^2 / weight_i. A
+        pandas series is matched to the rows by its labels, and refused when these are others.
     offset
-        A known part of the mean: a column name or an array.
+        A known part of the mean: a column name or an array, as for ``weights``.
     contrasts
         Coding of categorical predictors, ``{"Type": "sum"}``: ``"treatment"``, ``"sum"``, ``"helmert"``,
         ``"poly"``, ``"SAS"``, ``("treatment", base)`` or a matrix (levels x columns). Rows of a labelled data
@@ -82,7 +85,7 @@ def lmer(
     na_action
         ``"drop"`` leaves out rows with missing values (the summary counts them), ``"raise"`` refuses them.
     start
-        Starting value of theta; None chooses one.
+        Starting value of theta, an array or a series such as ``fit.theta``; None chooses one.
     control
         Settings of the optimizer.
 
@@ -113,7 +116,8 @@ def lmer(
     design = build_design(
         formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
     )
-    values = None if start is None else numbers_given(start, "start")
+    named = by_names(start, quantities.theta_names(design), "start")
+    values = None if start is None else numbers_given(named, "start")
     fit = solve(design, reml=reml, start=values, control=control)
     warn_about(design, fit)
     return LmerResult(design, fit, control)

@@ -24,6 +24,7 @@ from mixwell.data.columns import (
     factor_from_text,
 )
 from mixwell.data.instants import as_instants
+from mixwell.data.labelled import unlabelled
 from mixwell.errors import DataError
 
 FrameKind = Literal["pandas", "polars", "pyarrow"]
@@ -44,7 +45,7 @@ class Frame:
     n_rows
         Number of rows.
     index
-        Row labels of a pandas frame.
+        Row labels of a pandas frame, or of the pandas series in a dict.
     """
 
     kind: FrameKind
@@ -117,7 +118,7 @@ def open_frame(data: object) -> Frame:
                 f"The columns differ in length: {longest!r} has {lengths[longest]} rows, "
                 f"{shortest!r} has {lengths[shortest]}."
             )
-        return Frame("pandas", tuple(data), next(iter(lengths.values()), 0), None, data)
+        return Frame("pandas", tuple(data), next(iter(lengths.values()), 0), _common_index(data), data)
     try:
         frame = nw.from_native(data)  # type: ignore[call-overload]
     except TypeError as error:
@@ -132,6 +133,22 @@ def open_frame(data: object) -> Frame:
     elif frame.implementation.is_pyarrow():
         kind = "pyarrow"
     return Frame(kind, tuple(frame.columns), len(frame), None, frame)
+
+
+def _common_index(columns: Mapping[object, object]) -> pd.Index | None:
+    """Row labels of the pandas series among columns, None where there are no others than 0, 1, 2 ..."""
+    found: tuple[object, pd.Index] | None = None
+    for name, values in columns.items():
+        if not isinstance(values, pd.Series) or unlabelled(values.index):
+            continue
+        if found is None:
+            found = name, values.index
+        elif not values.index.equals(found[1]):
+            raise DataError(
+                f"The columns {found[0]!r} and {name!r} carry different row labels; pandas.DataFrame(data) "
+                "matches rows by their labels, .to_numpy() takes values as they stand."
+            )
+    return None if found is None else found[1]
 
 
 def _length(name: object, values: object) -> int:

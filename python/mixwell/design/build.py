@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mixwell.arrays import read_only
 from mixwell.data.columns import Column, Factor, Numbers, as_factor, combine, combined_labels, owned
 from mixwell.data.frame import Frame, as_column, near, open_frame
+from mixwell.data.labelled import in_order
 from mixwell.design.along import along_column, made_along
 from mixwell.design.check import (
     check_factors,
@@ -79,10 +81,10 @@ def build_design(
     data
         A pandas, polars or pyarrow frame, anything narwhals reads, or a dict of arrays.
     weights
-        Prior weights: the name of a column, or n values.
+        Prior weights: the name of a column, or n values; a pandas series is matched by its row labels.
     offset
-        Added to the linear predictor: the name of a column, or n values. ``offset()`` in the formula adds
-        to it.
+        Added to the linear predictor: the name of a column, or n values, as for ``weights``. ``offset()`` in
+        the formula adds to it.
     contrasts
         Factor -> ``"treatment"``, ``"sum"``, ``"helmert"``, ``"poly"``, ``"SAS"``, ``("treatment", base)`` or
         a matrix (levels x columns; a data frame's row labels are the levels). They code the factor in the
@@ -118,7 +120,7 @@ def build_design(
     for name, call in made_along(formula_variables(parsed)).items():
         columns[name] = along_column(call, frame)
     extras = {
-        label: _extra(label, given, frame)
+        label: _extra(label, given, frame, columns)
         for label, given in ((_WEIGHTS, weights), (_OFFSET, offset))
         if given is not None
     }
@@ -200,8 +202,8 @@ def build_design(
     )
 
 
-def _extra(label: str, given: object, frame: Frame) -> Numbers:
-    """Weights or offset: a column by name, or values."""
+def _extra(label: str, given: object, frame: Frame, columns: Mapping[str, Column]) -> Numbers:
+    """Weights or offset: a column by name, or values; labelled values may leave out rows that are dropped."""
     if isinstance(given, str):
         if given not in frame:
             raise DataError(f"{label}={given!r} is not a column of the data{near(given, frame.names)}")
@@ -209,12 +211,31 @@ def _extra(label: str, given: object, frame: Frame) -> Numbers:
     else:
         if not hasattr(given, "__len__"):
             raise DataError(f"{label} is {given!r}; give the name of a column or one value per row.")
-        column = as_column(label, given)
+        column = as_column(label, in_order(_for_all_rows(given, frame, columns), frame.index, label))
     if not isinstance(column, Numbers):
         raise DataError(f"{label} must be numbers; {column.name!r} is not numeric.")
     if len(column.values) != frame.n_rows:
         raise DataError(f"{label} has {len(column.values)} values for {frame.n_rows} rows of data.")
     return column
+
+
+def _for_all_rows(given: object, frame: Frame, columns: Mapping[str, Column]) -> object:
+    """A series with the labels of the complete rows only: the others, which will be dropped, get ones."""
+    if not isinstance(given, pd.Series) or frame.index is None or not frame.index.is_unique:
+        return given
+    complete = frame.index[_complete(columns, frame.n_rows)]
+    if not len(given) == len(complete) < frame.n_rows or not given.index.isin(complete).all():
+        return given
+    return given.reindex(frame.index, fill_value=1.0)
+
+
+def _complete(columns: Mapping[str, Column], n_rows: int) -> NDArray[np.bool_]:
+    """Rows where none of the columns is missing."""
+    complete = np.ones(n_rows, dtype=bool)
+    for column in columns.values():
+        if column.missing is not None:
+            complete &= ~column.missing
+    return complete
 
 
 def _complete_rows(columns: Mapping[str, Column], frame: Frame, na_action: str) -> Rows:
@@ -230,11 +251,7 @@ def _complete_rows(columns: Mapping[str, Column], frame: Frame, na_action: str) 
         if na_action == "raise":
             listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
             raise DataError(f"There are missing values in {listed}; remove them, or use na_action='drop'.")
-        missing = np.zeros(frame.n_rows, dtype=bool)
-        for column in columns.values():
-            if column.missing is not None:
-                missing |= column.missing
-        kept = np.flatnonzero(~missing)
+        kept = np.flatnonzero(_complete(columns, frame.n_rows))
         if not len(kept):
             listed = ", ".join(counts)
             raise DataError(f"No row is complete: every row misses at least one of {listed}.")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixwell.arrays import seal
 from mixwell.data.columns import Column
 from mixwell.data.frame import FrameKind
+from mixwell.data.labelled import in_order
 from mixwell.design.coding import ColumnPlan, VariableCoding
 from mixwell.design.evaluate import States
 from mixwell.formula.expression import Node
@@ -124,6 +125,31 @@ class Rows:
     @property
     def n_dropped(self) -> int:
         return 0 if self.kept is None else self.n_given - len(self.kept)
+
+    @property
+    def labels(self) -> pd.Index:
+        """Labels of the rows used: the caller's, else their positions in the data."""
+        if self.index is not None:
+            return self.index
+        return pd.RangeIndex(self.n_given) if self.kept is None else pd.Index(self.kept)
+
+    def in_order(self, values: object, what: str) -> object:
+        """A pandas series in the order of the rows used, by its labels; all other values as they stand.
+
+        It may be labelled with all rows of the data, too; those that were dropped are left out.
+
+        Raises
+        ------
+        DataError
+            When the labels are not those of the rows; ``what`` names the argument.
+        """
+        if isinstance(values, pd.Series) and self.kept is not None and len(values) == self.n_given:
+            own = values.index
+            if own[self.kept].equals(self.labels):
+                return values.iloc[self.kept]
+            if own.is_unique and self.labels.isin(own).all():
+                return values.loc[self.labels]
+        return in_order(values, self.labels, what)
 
 
 @dataclass(frozen=True, slots=True)

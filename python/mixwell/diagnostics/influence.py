@@ -229,7 +229,7 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
     """Name, labels and code of each row, of what is left out one at a time."""
     n = design.n_obs
     if not isinstance(by, str):
-        values = np.asarray(by)
+        values = np.asarray(by if design.rows is None else design.rows.in_order(by, "influence(by=)"))
         if values.shape != (n,):
             raise DataError(f"influence(by=) needs {n} labels, one per row used; got shape {values.shape}.")
         found, codes = np.unique(values, return_inverse=True)

@@ -202,7 +202,7 @@ def _named(design: Design, cluster: str | ArrayLike | None) -> tuple[str, NDArra
             )
         return _outermost(design, count, block) or "independent blocks", block
     if not isinstance(cluster, str):
-        values = np.asarray(cluster)
+        values = np.asarray(cluster if design.rows is None else design.rows.in_order(cluster, "cluster="))
         if values.shape != (design.n_obs,):
             raise DataError(
                 f"cluster= needs {design.n_obs} labels, one per row used; got shape {values.shape}."

@@ -120,8 +120,8 @@ def cumulative(x: object, g: object, time: object = None, statistic: Statistic =
 
 def _along(x: object, g: object, time: object, function: Along) -> Any:
     values = given.numbers("x", x)
-    group = None if g is None else given.group("g", g, len(values))
-    clock = None if time is None else _clock(time, len(values))
+    group = None if g is None else given.group("g", given.beside(x, "g", g), len(values))
+    clock = None if time is None else _clock(given.beside(x, "time", time), len(values))
     return given.like(x, along(values, group, clock, function))
 
 

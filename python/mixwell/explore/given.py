@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mixwell.data.columns import Factor, Logicals, as_factor
 from mixwell.data.frame import as_column
 from mixwell.data.instants import Instants
+from mixwell.data.labelled import in_order
 from mixwell.errors import DataError
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +41,11 @@ def present(role: str, values: FloatArray) -> FloatArray:
     if not len(known):
         raise DataError(f"All values of {role} are missing.")
     return known
+
+
+def beside(x: object, role: str, values: object) -> object:
+    """Values in the order of ``x``: by their labels where both are pandas series."""
+    return in_order(values, x.index, role) if isinstance(x, pd.Series) else values
 
 
 def group(role: str, values: object, n_rows: int) -> Factor:

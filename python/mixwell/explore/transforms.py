@@ -1,8 +1,9 @@
 """Columns made before modelling: centred, within and between groups, seasonal, elapsed.
 
 Each function takes arrays, lists or series and gives back the caller's kind: a series for a series, with its
-index and name, else an array. Missing values stay missing. Here a mean is that of the values given; inside a
-formula, functions of the same names keep what they learned from the fitting data and reuse it on new data.
+index and name, else an array. Two pandas series are matched by their row labels. Missing values stay missing.
+Here a mean is that of the values given; inside a formula, functions of the same names keep what they learned
+from the fitting data and reuse it on new data.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def between(x: object, g: object) -> Any:
     [2.0, 2.0, 10.0]
     """
     values = given.numbers("x", x)
-    group = given.group("g", g, len(values))
+    group = given.group("g", given.beside(x, "g", g), len(values))
     known = (group.codes >= 0) & ~np.isnan(values)
     means = group_means(values[known], group.codes[known], len(group.levels))
     return given.like(x, np.append(means, np.nan)[group.codes])
@@ -213,6 +214,7 @@ def time_since(t: object, start: object = None, unit: str | float | None = None)
     [1.0, 4.0]
     """
     dates = as_instants("t", t)
+    start = given.beside(t, "start", start)
     if dates is None:
         return given.like(t, _numbers_since(t, start, unit))
     if unit is not None and not isinstance(unit, str):

@@ -342,10 +342,10 @@ def _measure(
         return statistic.names, statistic.of(design, fit), statistic.of
     given = statistic(design, fit)
     names = _statistic_names(given)
-    estimate = _statistic_values(given, len(names))
+    estimate = _statistic_values(given, names)
 
     def values(part: Design, found: Fit) -> FloatArray:
-        return _statistic_values(statistic(part, found), len(names))
+        return _statistic_values(statistic(part, found), names)
 
     return names, estimate, values
 
@@ -359,11 +359,20 @@ def _statistic_names(value: object) -> tuple[str, ...]:
     return ("statistic",) if size == 1 else tuple(f"statistic_{i + 1}" for i in range(size))
 
 
-def _statistic_values(value: object, size: int) -> FloatArray:
+def _statistic_values(value: object, names: tuple[str, ...]) -> FloatArray:
+    """The numbers of a statistic; those of a dict or a Series in the order of the names at the fit."""
     out = _numbers(list(value.values()) if isinstance(value, Mapping) else value)
-    if out.size != size:
-        raise DataError(f"the statistic returned {size} numbers for the fit and {out.size} for a refit")
-    return out
+    if out.size != len(names):
+        raise DataError(f"the statistic returned {len(names)} numbers for the fit and {out.size} for a refit")
+    own = _statistic_names(value)
+    if own == names:
+        return out
+    if set(own) != set(names) or len(set(own)) < len(own):
+        raise DataError(
+            f"the statistic is of {', '.join(map(repr, names))} for the fit and of "
+            f"{', '.join(map(repr, own))} for a refit"
+        )
+    return out[[own.index(name) for name in names]]
 
 
 def _numbers(value: object) -> FloatArray:

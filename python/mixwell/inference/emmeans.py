@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mixwell.arguments import check_level, check_one_of
 from mixwell.data.columns import Numbers
 from mixwell.data.frame import near
+from mixwell.data.labelled import by_names
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError, ModelError
@@ -247,7 +248,7 @@ class EmMeans:
             reference; ``"consec"``: each with the one before; ``"mean_chg"``: the average of the later means
             with that of the earlier ones, at each change; ``"eff"``: each with the average of all;
             ``"del.eff"``: with the average of the others; ``"poly"``: orthogonal polynomials over equal
-            steps; or name -> weights, one for each mean.
+            steps; or name -> weights, one for each mean (a series is matched by its labels).
         adjust
             P-values and intervals for a family of comparisons: ``"tukey"`` (pairs), ``"dunnett"`` and
             ``"mvt"`` (multivariate t), ``"scheffe"`` (all contrasts), ``"sidak"``, ``"bonferroni"``,
@@ -503,8 +504,9 @@ def contrast_weights(
         if not method:
             raise MixwellError("The dict of contrasts is empty.")
         for name, given in method.items():
+            ordered = by_names(given, names, f"The contrast {name!r}")
             try:
-                weights = np.asarray(given, dtype=np.float64)
+                weights = np.asarray(ordered, dtype=np.float64)
             except (TypeError, ValueError):
                 weights = np.full(n, np.nan)
             if weights.shape != (n,) or not np.isfinite(weights).all():

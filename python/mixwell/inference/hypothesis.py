@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mixwell.data.frame import near
+from mixwell.data.labelled import by_names
 from mixwell.design.record import Design
 from mixwell.errors import FormulaError, ModelError
 from mixwell.fit import quantities
@@ -61,7 +62,8 @@ def read_hypothesis(design: Design, fit: Fit, given: str | Sequence[str] | Array
     given
         Equations in coefficient names (as in ``params``, or as R spells them), numbers, ``+ - * /`` and
         parentheses, separated by commas or given as a list; without ``=``, the value is 0. Names that contain
-        blanks or signs may stand in backticks. Or a matrix (m, rank), a row per hypothesis.
+        blanks or signs may stand in backticks. Or a matrix (m, rank), a row per hypothesis; columns of a data
+        frame, and values of a series, are matched by their names.
 
     Raises
     ------
@@ -87,8 +89,9 @@ def read_hypothesis(design: Design, fit: Fit, given: str | Sequence[str] | Array
     ):
         raise FormulaError("The hypothesis is empty; write one like 'a - b = 2'.")
     if texts is None:
+        ordered = by_names(given, names, "The hypothesis")
         try:
-            array = np.asarray(given, dtype=np.float64)
+            array = np.asarray(ordered, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise FormulaError(
                 "A hypothesis is text like 'a - b = 2', a list of texts, or a matrix with a column for each "

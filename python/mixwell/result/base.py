@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mixwell.data.output import Origin, output_kind
-from mixwell.design.record import Design, Rows
+from mixwell.design.record import Design
 from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
@@ -33,17 +33,10 @@ class Fitted:
     @property
     def _origin(self) -> Origin:
         rows = self.design.rows
-        return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), row_labels(rows))
+        return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), rows.labels)
 
 
-def row_labels(rows: Rows) -> pd.Index | None:
-    """Labels of the rows used: the caller's, else their positions in the data."""
-    if rows.index is not None or rows.kept is None:
-        return rows.index
-    return pd.Index(rows.kept)
-
-
-def numbers_given(values: ArrayLike, what: str) -> FloatArray:
+def numbers_given(values: object, what: str) -> FloatArray:
     """A copy of an array of numbers, NaN where masked, or an error that names it."""
     try:
         return np.array(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan))

@@ -219,13 +219,14 @@ class Predictions(Fitted):
         Parameters
         ----------
         y
-            One value per row used, or per row of the data as given (rows that were dropped are ignored). If
-            the formula transforms the response, ``y`` is on the transformed scale.
+            One value per row used, or per row of the data as given (rows that were dropped are ignored); a
+            pandas series is matched by its row labels. If the formula transforms the response, ``y`` is on
+            the transformed scale.
 
         Raises
         ------
         DataError
-            If the length is wrong or a value is missing or infinite.
+            If the length is wrong, labels are not those of the rows, or a value is missing or infinite.
         """
         values = new_response(self.design, y)
         design = replace(self.design, y=values)
@@ -236,8 +237,8 @@ class Predictions(Fitted):
 
 def new_response(design: Design, y: ArrayLike) -> FloatArray:
     """A response for the rows used, from one for those or for all rows given."""
-    values = numbers_given(y, "refit(): y")
     rows = design.rows
+    values = numbers_given(y if rows is None else rows.in_order(y, "refit(): y"), "refit(): y")
     if rows is not None and rows.kept is not None and values.shape == (rows.n_given,):
         values = values[rows.kept]
     if values.shape != (design.n_obs,):
