@@ -7,6 +7,7 @@ from scipy import stats
 from scipy.integrate import trapezoid
 
 import mixwell as mw
+from mixwell.fit import quantities
 from mixwell.inference.parameters import parameter_values
 from mixwell.plots.along import covariate, group_lines, natural_covariate
 from mixwell.plots.data import cells, group_paths, means_along
@@ -14,7 +15,7 @@ from mixwell.plots.grouped import (
     ellipse,
     evenly,
     group_quantiles,
-    mode_table,
+    mode_tables,
     position_within,
     shrinkage,
 )
@@ -166,12 +167,41 @@ def test_position_within_groups():
     np.testing.assert_array_equal(position_within(np.array([1, 0, 1, 1, 0])), [1, 1, 2, 3, 2])
 
 
-def test_mode_scores_divide_by_the_spread_before_the_data(sleep):
-    table = mode_table(sleep.design, sleep.fit, 0, 1)
-    prior = sleep.fit.term_cov[0][1, 1]
-    posterior = sleep.fit.mode_cov[0][:, 1, 1]
-    np.testing.assert_allclose(table.score, sleep.fit.modes[0][:, 1] / np.sqrt(prior - posterior))
-    assert not table.outlying.any()
+MODES = [
+    ("Reaction ~ Days + (Days | Subject)", mw.datasets.load_sleepstudy),
+    ("diameter ~ 1 + (1 | plate) + (1 | sample)", mw.datasets.load_penicillin),
+    ("strength ~ 1 + (1 | batch/cask)", mw.datasets.load_pastes),
+    ("weight ~ Treatment * sex + Lsize + (1 | Litter)", mw.datasets.load_ratpups),
+    ("score ~ Machine + (Machine | Worker)", mw.datasets.load_machines),
+]
+
+
+@pytest.mark.parametrize(("formula", "data"), MODES)
+def test_modes_spread_as_expected_of_them_where_reml_is_lowest(formula, data):
+    """REML's equations: the products of modes sum to the sum of their variances G Z'PZ G."""
+    fit = mw.lmer(formula, data())
+    for index in range(len(fit.design.factors)):
+        modes = fit.fit.modes[index]
+        spread = quantities.mode_spread(fit.design, fit.fit, index)
+        np.testing.assert_allclose(modes.T @ modes, spread.sum(axis=0), rtol=1e-4)
+        for table in mode_tables(fit.design, fit.fit, index, range(modes.shape[1])):
+            assert np.sqrt(np.mean(table.mode**2)) == pytest.approx(table.expected_sd, rel=1e-4)
+            np.testing.assert_allclose(table.score * table.spread, table.mode)
+            assert table.expected_sd < table.sd_effect
+
+
+@pytest.mark.parametrize(("formula", "data"), MODES)
+def test_the_curve_beside_the_modes_is_the_one_expected_of_them(formula, data):
+    fit = mw.lmer(formula, data())
+    axes = fit.plot.modes().figure.axes
+    effects = [(i, j) for i in range(len(fit.design.factors)) for j in range(fit.fit.modes[i].shape[1])]
+    assert len(axes) == len(effects)
+    for ax, (i, j) in zip(axes, effects, strict=True):
+        (curve,) = (line for line in ax.get_lines() if line.get_linestyle() == "--")
+        x, height = curve.get_data()
+        assert np.trapezoid(height, x) == pytest.approx(1, abs=0.01)
+        spread = np.sqrt(np.trapezoid(height * x**2, x))
+        assert spread == pytest.approx(np.sqrt(np.mean(fit.fit.modes[i][:, j] ** 2)), rel=0.03)
 
 
 def test_own_coefficients_are_those_of_separate_regressions(sleep):

@@ -249,6 +249,9 @@ fn array<'py>(py: Python<'py>, values: Vec<f64>, shape: &[usize]) -> PyResult<Bo
     values.into_pyarray(py).call_method1("reshape", (PyTuple::new(py, shape)?,))
 }
 
+/// Widths of the terms, their triangular factors, parameters -> parameters of other columns.
+type Turn = fn(&[usize], &[Vec<f64>], &[f64]) -> Vec<f64>;
+
 /// Crossproducts of one model; immutable. Holds no Python object.
 #[pyclass(frozen, module = "mixwell._kernel")]
 struct Problem {
@@ -266,7 +269,7 @@ impl Problem {
         &self,
         py: Python<'py>,
         rows: &PyReadonlyArray2<'py, f64>,
-        turn: fn(&[usize], &[Vec<f64>], &[f64]) -> Vec<f64>,
+        turn: Turn,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (m, n) = (rows.shape()[0], rows.shape()[1]);
         let values = rows.as_slice().map_err(|_| not_contiguous("parameters"))?;

@@ -13,6 +13,7 @@ from mixwell.design.record import Design
 from mixwell.design.subset import subset
 from mixwell.diagnostics import distribution
 from mixwell.diagnostics.assumptions import deletions
+from mixwell.diagnostics.influence import group_cooks_bound
 from mixwell.diagnostics.remedies import Remedies, robust_kind
 from mixwell.diagnostics.robust import robust_covariance
 from mixwell.errors import ConvergenceError, DataError, MixwellError, ModelError
@@ -24,7 +25,7 @@ from mixwell.inference.bootstrap import bootstrap
 from mixwell.inference.contrast import Approximation, row_tests
 from mixwell.inference.degrees_of_freedom import approximation
 from mixwell.simulate import Seed
-from mixwell.text import number_column, table, wrap
+from mixwell.text import number, number_column, table, wrap
 
 FloatArray = NDArray[np.float64]
 
@@ -158,13 +159,32 @@ def _refitted(
     return _variant(name, about, found, method, level, same_scale=same_scale)
 
 
-def influential(design: Design, fit: Fit, at: Origin, factor: int) -> NDArray[np.intp]:
-    """Levels with a Cook's distance above 4 / m, the most influential first, at most a fifth of them."""
+@dataclass(frozen=True, slots=True)
+class Influential:
+    """Levels that pull most.
+
+    Attributes
+    ----------
+    levels
+        Positions of those beyond the bound, the most influential first, at most a fifth of all; else of the
+        most influential one.
+    largest, bound
+        The largest Cook's distance, and what no level's exceeds in about 95 % of samples from the model.
+    """
+
+    levels: NDArray[np.intp]
+    largest: float
+    bound: float
+
+
+def influential(design: Design, fit: Fit, at: Origin, factor: int) -> Influential:
+    """The levels of a factor that change the fixed effects most when they are left out."""
     distance = np.nan_to_num(deletions(design, fit, at, factor).cooks_distance, nan=0.0)
-    m = len(distance)
+    bound = group_cooks_bound(design, fit, design.factors[factor].name)
     order = np.argsort(-distance, kind="stable")
-    above = order[distance[order] > 4 / m]
-    return above[: max(1, int(_MOST_SHARE * m))]
+    above = int(np.sum(distance > bound))
+    most = max(1, int(_MOST_SHARE * len(distance)))
+    return Influential(order[: min(max(above, 1), most)], float(distance[order[0]]), bound)
 
 
 def _listed(names: list[str]) -> str:
@@ -197,14 +217,17 @@ def sensitivity(
     for i, factor in enumerate(design.factors):
 
         def without_levels(i: int = i, name: str = factor.name) -> Variant:
-            out = influential(design, fit, at, i)
-            if len(out) == 0:
-                raise ModelError(
-                    f"No level of {name} has a Cook's distance above 4 / {factor_size(design, i)}."
-                )
+            found = influential(design, fit, at, i)
+            out = found.levels
             labels = [str(level) for level in design.factors[i].levels[out]]
             part = subset(design, ~np.isin(design.factors[i].codes, out))
-            about = f"levels of {name} with a Cook's distance above 4 / {factor_size(design, i)} left out."
+            if found.largest > found.bound:
+                about = f"levels of {name} left out whose Cook's distance chance does not explain"
+                about += f" (above {number(found.bound, 2)})."
+            else:
+                about = f"the most influential level of {name} left out; its Cook's distance"
+                about += f" {number(found.largest, 2)} is within what chance explains"
+                about += f" ({number(found.bound, 2)})."
             return _refitted(f"without {name} {_listed(labels)}", about, part, fit, level, control)
 
         add(f"without influential {factor.name}", without_levels)
@@ -279,11 +302,6 @@ def sensitivity(
     add("bootstrap", resampled)
     terms = quantities.kept_names(design, fit)
     return Sensitivity(terms, tuple(variants), _changes(terms, variants), tuple(skipped), level, at)
-
-
-def factor_size(design: Design, factor: int) -> int:
-    """Number of levels."""
-    return design.factors[factor].n_levels
 
 
 def _clear(variant: Variant, j: int) -> bool:

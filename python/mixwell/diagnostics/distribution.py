@@ -244,7 +244,7 @@ def group_outliers(
 ) -> Outliers:
     """Levels whose random effects are too large together: b' Var(b)^- b against chi-square with rank df.
 
-    Var(b), the covariance of conditional modes around zero, is Sigma - Var(b | y).
+    Var(b), the covariance of conditional modes around zero, is ``quantities.mode_spread``.
 
     Raises
     ------
@@ -253,8 +253,7 @@ def group_outliers(
     """
     sigma = quantities.factor_cov(design, fit, factor)
     name = design.factors[factor].name
-    spread = sigma - fit.mode_cov[factor]
-    values, vectors = np.linalg.eigh((spread + np.swapaxes(spread, 1, 2)) / 2)
+    values, vectors = np.linalg.eigh(quantities.mode_spread(design, fit, factor))
     keep = values > 1e-8 * max(float(np.trace(sigma)), 1e-300)
     rank = keep.sum(axis=1)
     if not rank.any():

@@ -7,12 +7,14 @@ Johnson (1992) Technometrics 34; Demidenko & Stukel (2005) Stat. Med. 24; Nieuwe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import betainc, chdtrc
 
 from mixwell import kernel
 from mixwell.data.columns import Factor, labels
@@ -86,6 +88,63 @@ def cooks_distance(design: Design, fit: Fit, leverage: FloatArray) -> FloatArray
 def row_cooks_distance(design: Design, fit: Fit) -> FloatArray:
     """:func:`cooks_distance` with the leverages of the fit."""
     return cooks_distance(design, fit, kernel.leverages(design, fit.theta))
+
+
+# Probability that any distance of a sample from the model lies beyond the bound.
+FALSE_ALARM = 0.05
+
+
+def row_cooks_bound(design: Design, fit: Fit, leverage: FloatArray) -> float:
+    """The distance that no row's exceeds in 95 % of samples from the model, or more.
+
+    A row's distance is t^2 h / ((1 - h) p) with t its standardized residual, and of the model (theta known)
+    t^2 sigma^2 / pwrss is beta(1/2, (n - p - 1) / 2): the bound is where the rows' tail probabilities sum to
+    5 % (Bonferroni). A fixed guide such as 4 / n marks rows of any model, the more the higher the leverages.
+    """
+    spare = 1 - leverage
+    scale = np.divide(leverage, spare, out=np.zeros_like(spare), where=spare > 1e-12) / max(len(fit.beta), 1)
+    scale *= fit.pwrss / fit.sigma**2
+    half = max(design.n_obs - len(fit.beta) - 1, 1) / 2
+    return _bound(scale, lambda ratio: betainc(half, 0.5, 1 - np.minimum(ratio, 1.0)))
+
+
+def group_cooks_bound(design: Design, fit: Fit, by: str) -> float:
+    """The distance that no group's exceeds in about 95 % of samples from the model.
+
+    With variances known the estimates without a group differ from all by d with Var(d) = V_i - V, and
+    d'V^-1 d / p is a sum of chi-squares; one with their mean and variance (Satterthwaite 1946) stands for it.
+    The groups' tail probabilities sum to 5 % (Bonferroni).
+    """
+    name, found, codes = deletion_groups(design, by)
+    if name == "row":
+        raise DataError("group_cooks_bound() is of groups; row_cooks_bound() is of rows.")
+    root = np.linalg.inv(np.linalg.cholesky(fit.vcov))
+    without = _hold(design, fit, name, found, codes).vcov
+    without = without[np.isfinite(without).all(axis=(1, 2))]
+    rise = root @ without @ root.T - np.eye(len(root))
+    values = np.maximum(np.linalg.eigvalsh((rise + np.swapaxes(rise, 1, 2)) / 2), 0.0) / len(root)
+    mean, square = values.sum(axis=1), (values**2).sum(axis=1)
+    some = square > 0
+    scale, df = square[some] / mean[some], mean[some] ** 2 / square[some]
+    return _bound(scale, lambda ratio: chdtrc(df, ratio))
+
+
+def _bound(scale: FloatArray, tail: Callable[[FloatArray], FloatArray]) -> float:
+    """c where tail(c / scale) sums to the false-alarm rate; 0 where nothing varies."""
+    if not (scale > 0).any():
+        return 0.0
+    safe = np.where(scale > 0, scale, 1e-300)
+
+    def excess(log_bound: float) -> float:
+        return float(np.sum(tail(np.exp(log_bound) / safe))) - FALSE_ALARM
+
+    high = float(np.log(scale.max()))
+    while excess(high) > 0:
+        high += 1.0
+    low = high
+    while excess(low) < 0:
+        low -= 1.0
+    return float(np.exp(brentq(excess, low, high, xtol=1e-9)))
 
 
 # ---- deletion

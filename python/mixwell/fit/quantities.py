@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell import kernel
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
 from mixwell.kernel import Theta
@@ -134,6 +135,38 @@ def factor_cov(design: Design, fit: Fit, factor: int) -> FloatArray:
     for block in blocks:
         out[at : at + len(block), at : at + len(block)] = block
         at += len(block)
+    return out
+
+
+def mode_spread(design: Design, fit: Fit, factor: int) -> FloatArray:
+    """Covariance of the conditional modes themselves over samples, shape (q, k, k): G Z'PZ G at each level.
+
+    Modes are shrunken, so that they spread less than the random effects: Var(b-hat) = Sigma - Var(b - b-hat),
+    the prediction error with that of the fixed effects (``fit.mode_cov`` takes these as known). Under REML,
+    and no variance at its boundary, the squares of the modes sum to the sum of these variances.
+    """
+    sigma = factor_cov(design, fit, factor)
+    k, q = len(sigma), design.factors[factor].n_levels
+    # Prediction errors of b_a and of b_a + b_b; covariances follow.
+    pairs = [(a, b) for a in range(k) for b in range(a, k)]
+    weights = np.zeros((len(pairs), k))
+    for row, (a, b) in enumerate(pairs):
+        weights[row, [a, b]] = 1.0
+    at = np.tile(np.arange(q, dtype=np.int32), len(pairs))
+    nowhere = np.full(len(at), -1, dtype=np.int32)
+    codes = [at if i == factor else nowhere for i in range(len(design.factors))]
+    own = iter(np.repeat(weights, q, axis=0).T)
+    columns = [
+        [next(own) if term.factor == factor else np.zeros(len(at)) for _ in term.names]
+        for term in design.terms
+    ]
+    x = np.zeros((len(at), design.x.shape[1]))
+    error = kernel.predictor_variances(design, fit.theta, x, codes, columns).reshape(len(pairs), q)
+    out = np.empty((q, k, k))
+    single = {a: row for row, (a, b) in enumerate(pairs) if a == b}
+    for row, (a, b) in enumerate(pairs):
+        covariance = error[row] if a == b else (error[row] - error[single[a]] - error[single[b]]) / 2
+        out[:, a, b] = out[:, b, a] = sigma[a, b] - fit.sigma**2 * covariance
     return out
 
 

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from mixwell.design.record import Design
 from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.grouped import ModeTable, effect_columns, factor_index, mode_table
+from mixwell.plots.grouped import ModeTable, factors_with, mode_tables
 from mixwell.plots.layout import columns_for, finish, named_rows, panels, room_for_names, zero_line
 from mixwell.plots.marks import intervals
 from mixwell.plots.names import listed, short_names
@@ -41,17 +41,17 @@ def plot_random_effects(
 
     Up to 40 groups all are named, where there is room, and share one order, that of the first effect. With
     more, each panel is sorted by itself, and outlying groups are named, or, where there are none, those at
-    the ends. A group is outlying when its mode, over its standard deviation before the data were seen, is
-    beyond the normal quantile for as many tests as there are groups (Bonferroni, 5 %).
+    the ends. A group is outlying when its mode, over the standard deviation that modes of this group have if
+    the model holds, is beyond the normal quantile for as many tests as there are groups (Bonferroni, 5 %).
 
     Parameters
     ----------
     design, fit
         Of a fitted model.
     group
-        A grouping factor; by default the one with most levels.
+        A grouping factor; by default all.
     effects
-        Names of its random effects; by default all.
+        Names of random effects; by default all.
     level
         Of the intervals, mode +- normal quantile x conditional standard deviation.
     ax
@@ -81,26 +81,28 @@ def plot_random_effects(
     (2, '309')
     """
     text = words(lang, labels)
-    index = factor_index(design, group)
-    factor = design.factors[index]
-    tables = [mode_table(design, fit, index, column) for column in effect_columns(design, index, effects)]
-    q = factor.n_levels
-    height = 1.5 + 0.2 * q if q <= style.MOST_NAMES else 5.6
+    chosen = factors_with(design, group, effects)
+    tables = [table for index, own in chosen for table in mode_tables(design, fit, index, own)]
+    largest = max(design.factors[index].n_levels for index, _ in chosen)
+    height = 1.5 + 0.2 * largest if largest <= style.MOST_NAMES else 5.6
     columns = columns_for(ax, len(tables), 3, shape=0.6)
     rows = -(-len(tables) // columns)
     axes = panels(ax, len(tables), columns, (max(4.6, 3.4 * columns + 0.8), rows * max(3.2, height)))
-    named = room_for_names(axes[0], q)
-    first = np.argsort(tables[0].mode, kind="stable")
+    first = {table.factor: np.argsort(table.mode, kind="stable") for table in reversed(tables)}
     for i, (panel, table) in enumerate(zip(axes, tables, strict=True)):
-        order = first if named else np.argsort(table.mode, kind="stable")
+        factor = design.factors[table.factor]
+        named = room_for_names(panel, factor.n_levels)
+        order = first[table.factor] if named else np.argsort(table.mode, kind="stable")
         draw_caterpillar(panel, table, order, factor.levels, text, level, named=named)
+        # Names and what they are stand once in a row of panels of one factor.
+        leads = i % columns == 0 or tables[i - 1].factor != table.factor
         if named:
-            named_rows(panel, factor.levels[order] if i % columns == 0 else [""] * q)
+            named_rows(panel, factor.levels[order] if leads else [""] * factor.n_levels)
         else:
             panel.set_yticks([])
         axis = text.say("{group}, sorted", group=text.name(factor.name))
         title = text.name(table.name)
-        if i == 0 and len(tables) == 1:
+        if len(tables) == 1 or len(chosen) > 1:
             title = text.say("{effect} by {group}", effect=title, group=text.name(factor.name))
         if not table.sd.any():
             title = text.say("{title} (variance estimated as zero)", title=title)
@@ -108,7 +110,7 @@ def plot_random_effects(
             panel,
             title,
             text.say("conditional mode, {level:.0%} interval", level=level),
-            (text.name(factor.name) if named else axis) if i % columns == 0 else "",
+            (text.name(factor.name) if named else axis) if leads else "",
         )
     return axes[0]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mixwell import kernel
 from mixwell.data.frame import near
 from mixwell.design.record import Design
-from mixwell.diagnostics.influence import cooks_distance, deletion_groups
+from mixwell.diagnostics.influence import FALSE_ALARM, cooks_distance, deletion_groups, row_cooks_bound
 from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.plots import style
@@ -75,7 +75,8 @@ def check_panel(
     design, fit
         Of a fitted model.
     group
-        The grouping factor of the panels by group; by default the one with most levels.
+        The grouping factor of the panels by group; by default the one with most levels, and all for the
+        quantiles of random effects.
     leverages
         Length n, of the panels of leverage and influence; by default computed.
     verdicts
@@ -108,6 +109,7 @@ def check_panel(
     """
     text = words(lang, labels)
     factor = design.factors[factor_index(design, group)]
+    every = text.list([text.name(one.name) for one in design.factors])
     if leverages is None:
         leverages = kernel.leverages(design, fit.theta)
     for name in verdicts or ():
@@ -120,11 +122,14 @@ def check_panel(
     figure = figure_of(axes[0])
     for name, panel in zip(PANELS, axes, strict=True):
         try:
-            draw_panel(name, design, fit, factor.name, leverages, panel, labels, text.lang)
+            draw_panel(name, design, fit, factor.name, group, leverages, panel, labels, text.lang)
         except ModelError as error:
             say_why_not(
                 panel,
-                text.say(_EMPTY.get(name, "residuals"), group=text.name(factor.name)),
+                text.say(
+                    _EMPTY.get(name, "residuals"),
+                    group=every if name == "random effects" and group is None else text.name(factor.name),
+                ),
                 str(error) if text.lang == "en" else text.say("Not for this model."),
             )
         if verdicts and name in verdicts:
@@ -141,6 +146,7 @@ def draw_panel(
     design: Design,
     fit: Fit,
     group: str,
+    asked: str | None,
     leverages: FloatArray,
     ax: Axes,
     labels: Labels,
@@ -160,13 +166,22 @@ def draw_panel(
     elif name == "independence":
         plot_acf(design, fit, group=group, ax=ax, labels=labels, lang=lang)
     elif name == "random effects":
-        plot_qq_random(design, fit, group, ax=ax, labels=labels, lang=lang, together=True)
+        plot_qq_random(design, fit, asked, ax=ax, labels=labels, lang=lang, together=True)
     elif name == "leverage":
         plot_leverage(design, fit, leverages, ax=ax, labels=labels, lang=lang, scale=False)
     else:
         _, names, _ = deletion_groups(design, "row")
         distances = cooks_distance(design, fit, leverages)
-        plot_cooks(distances, list(names), ax=ax, labels=labels, lang=lang)
+        bound = row_cooks_bound(design, fit, leverages)
+        plot_cooks(
+            distances,
+            list(names),
+            threshold=bound,
+            false_alarm=FALSE_ALARM,
+            ax=ax,
+            labels=labels,
+            lang=lang,
+        )
 
 
 def say_why_not(ax: Axes, title: str, reason: str) -> None:

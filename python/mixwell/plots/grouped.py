@@ -110,64 +110,106 @@ def group_quantiles(
     return out
 
 
+def factors_with(
+    design: Design, group: str | None, effects: Sequence[str] | str | None
+) -> list[tuple[int, tuple[int, ...]]]:
+    """Factors and the positions of their random effects: of one factor, or, where none is named, of all.
+
+    Of several factors, those without any of the effects named have no part.
+
+    Raises
+    ------
+    DataError
+        If there is no such factor, no effect is named, or one is known nowhere.
+    """
+    if group is not None or len(design.factors) == 1 or effects is None:
+        which = range(len(design.factors)) if group is None else [factor_index(design, group)]
+        return [(i, effect_columns(design, i, effects)) for i in which]
+    wanted = [effects] if isinstance(effects, str) else list(effects)
+    known = {i: quantities.effect_names(design, i) for i in range(len(design.factors))}
+    every = list(dict.fromkeys(name for names in known.values() for name in names))
+    for name in wanted:
+        if name not in every:
+            raise DataError(f"{name!r} is not a random effect of the model{near(name, every)}")
+    if not wanted:
+        raise DataError(f"effects= names no random effect; there are {', '.join(every)}.")
+    chosen = {i: tuple(names.index(name) for name in wanted if name in names) for i, names in known.items()}
+    return [(i, columns) for i, columns in chosen.items() if columns]
+
+
 @dataclass(frozen=True, slots=True)
 class ModeTable:
     """Conditional modes of one column of one factor, with what is needed to judge them.
 
     Attributes
     ----------
+    factor
+        Index of the grouping factor.
     name
         Of the random effect.
+    sd_effect
+        Estimated standard deviation of the random effects themselves.
     mode, sd
         Length q: conditional modes and their conditional standard deviations, sqrt Var(b | y).
+    spread
+        Length q: standard deviation of the mode itself over samples, ``quantities.mode_spread``.
     score
-        Length q: mode over its standard deviation before seeing the data, sqrt(Var b - Var(b | y)); standard
-        normal if the model holds. NaN where that is zero.
+        Length q: mode over its spread; standard normal if the model holds. NaN where that is zero.
     outlying
         Length q: the score is beyond the normal quantile for q tests (Bonferroni, 5 %).
     """
 
+    factor: int
     name: str
+    sd_effect: float
     mode: FloatArray
     sd: FloatArray
+    spread: FloatArray
     score: FloatArray
     outlying: NDArray[np.bool_]
 
-
-def mode_table(design: Design, fit: Fit, factor: int, column: int) -> ModeTable:
-    """Conditional modes of one random effect, standardized as in Lange & Ryan (1989)."""
-    mode = fit.modes[factor][:, column]
-    variance = fit.mode_cov[factor][:, column, column]
-    prior = quantities.factor_cov(design, fit, factor)[column, column]
-    gained = prior - variance
-    score = np.full_like(mode, np.nan)
-    np.divide(mode, np.sqrt(np.maximum(gained, 0)), out=score, where=gained > 1e-10 * prior)
-    critical = -ndtri(0.025 / len(mode))
-    return ModeTable(
-        quantities.effect_names(design, factor)[column],
-        mode,
-        np.sqrt(np.maximum(variance, 0)),
-        score,
-        np.abs(score) > critical,
-    )
+    @property
+    def expected_sd(self) -> float:
+        """Root mean square of the modes' spreads: what their own should be near."""
+        return float(np.sqrt(np.mean(self.spread**2)))
 
 
-def scored_modes(design: Design, fit: Fit, factor: int, columns: Sequence[int]) -> list[ModeTable]:
-    """Tables of the effects whose variance is not estimated as zero.
+def mode_tables(design: Design, fit: Fit, factor: int, columns: Sequence[int]) -> list[ModeTable]:
+    """Conditional modes of random effects of a factor, standardized as in Lange & Ryan (1989)."""
+    covariance = quantities.factor_cov(design, fit, factor)
+    variances = np.diagonal(quantities.mode_spread(design, fit, factor), axis1=1, axis2=2)
+    names = quantities.effect_names(design, factor)
+    critical = -ndtri(0.025 / design.factors[factor].n_levels)
+    tables = []
+    for column in columns:
+        mode, prior = fit.modes[factor][:, column], float(covariance[column, column])
+        spread = np.sqrt(np.where(variances[:, column] > 1e-10 * prior, variances[:, column], 0.0))
+        score = np.divide(mode, spread, out=np.full_like(mode, np.nan), where=spread > 0)
+        sd = np.sqrt(np.maximum(fit.mode_cov[factor][:, column, column], 0))
+        far = np.abs(score) > critical
+        tables.append(ModeTable(factor, names[column], float(np.sqrt(prior)), mode, sd, spread, score, far))
+    return tables
+
+
+def scored_modes(
+    design: Design, fit: Fit, chosen: Sequence[tuple[int, Sequence[int]]]
+) -> tuple[list[ModeTable], list[ModeTable]]:
+    """Tables of the effects of some factors that vary, and of those whose variance is estimated as zero.
 
     Raises
     ------
     ModelError
-        If all are: there is no distribution to draw.
+        If none varies: there is no distribution to draw.
     """
-    tables = [mode_table(design, fit, factor, column) for column in columns]
+    tables = [table for factor, columns in chosen for table in mode_tables(design, fit, factor, columns)]
     varying = [table for table in tables if np.isfinite(table.score).any()]
     if not varying:
+        groups = " and ".join(design.factors[factor].name for factor, _ in chosen)
         raise ModelError(
-            f"The random effects of {design.factors[factor].name} have an estimated variance of zero, so "
-            "there is nothing to draw; fit.convergence.explain() says more."
+            f"The random effects of {groups} have an estimated variance of zero, so there is nothing to "
+            "draw; fit.convergence.explain() says more."
         )
-    return varying
+    return varying, [table for table in tables if not np.isfinite(table.score).any()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ from mixwell.plots import style
 from mixwell.plots.layout import finish, named_rows, new_axes, room_for_names, zero_line
 from mixwell.plots.marks import cloud, name_points
 from mixwell.plots.style import styled
-from mixwell.plots.words import Labels, Lang, words
+from mixwell.plots.words import Labels, Lang, Words, words
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +33,7 @@ def plot_cooks(
     by: str = "row",
     *,
     threshold: float | None = None,
+    false_alarm: float | None = None,
     measure: str = "Cook's distance",
     ax: Axes | None = None,
     labels: Labels = None,
@@ -40,7 +41,7 @@ def plot_cooks(
 ) -> Axes:
     """Cook's distances: of groups sorted, of rows in their order; the largest are named.
 
-    Of more than 6000 only the 300 largest are drawn.
+    Of more than 6000 only the 300 largest are drawn, and the title says so.
 
     Parameters
     ----------
@@ -51,7 +52,10 @@ def plot_cooks(
     by
         ``"row"``, or the factor whose groups were left out.
     threshold
-        Values above it are coloured; by default 4 / m, the usual guide to a closer look, no test.
+        Values above it are coloured. By default none is: distances alone do not tell how far chance goes.
+    false_alarm
+        Probability that any distance of a sample from the model lies beyond ``threshold``, if it is known,
+        for the legend.
     measure
         What is drawn, for the axis.
     ax, labels, lang
@@ -82,15 +86,13 @@ def plot_cooks(
         raise DataError("None of the distances is defined, so there is nothing to draw.")
     names = [name for name, known in zip(names, defined, strict=True) if known]
     values = values[defined]
-    limit = 4 / len(values) if threshold is None else threshold
     label = text.say("Cook's distance") if measure == "Cook's distance" else measure
-    over = values > limit
+    over = np.zeros(len(values), dtype=bool) if threshold is None else values > threshold
     colours = np.where(over, style.FLAGGED, style.MODEL)
     what = text.say("row") if by == "row" else text.name(by)
     title = text.say("{measure} by {group}", measure=label, group=what)
     if not defined.all():
         title = text.say("{title} ({n} not defined)", title=title, n=int(np.sum(~defined)))
-    line = text.say("guide {limit:.3g}", limit=limit)
     few = by != "row" and len(values) <= style.MOST_NAMES
     ax = new_axes(ax, (5.6, max(3.2, 1.5 + 0.2 * len(values))) if few else (6.8, 4.0))
     if few and room_for_names(ax, len(values)):
@@ -100,7 +102,7 @@ def plot_cooks(
         ax.scatter(values[order], at, c=list(colours[order]), s=20, zorder=3, linewidths=0)
         named_rows(ax, [names[i] for i in order])
         ax.set_ylim(-0.7, len(order) - 0.3)
-        ax.axvline(limit, color=style.REFERENCE, linewidth=0.8, linestyle="--", label=line)
+        draw_threshold(ax.axvline, threshold, false_alarm, text)
         ax.set_xlim(left=0)
         finish(ax, title, label, what)
         return ax
@@ -109,11 +111,13 @@ def plot_cooks(
     many = len(order) > style.MOST_POINTS
     # Stems that would merge into an area say nothing: of many only the largest are drawn.
     drawn = np.argsort(-values[order], kind="stable")[:_STEMS] if many else at
+    if many:
+        title = text.say("{title} (the {n} largest of {all})", title=title, n=len(drawn), all=len(order))
     ax.vlines(at[drawn], 0, values[order][drawn], colors=list(colours[order][drawn]), linewidth=0.8)
     if not many:
         ax.scatter(at, values[order], c=list(colours[order]), s=6, zorder=3, linewidths=0)
-    ax.axhline(limit, color=style.REFERENCE, linewidth=0.8, linestyle="--", label=line)
-    ax.set_ylim(0, 1.08 * max(float(values.max()), limit))
+    draw_threshold(ax.axhline, threshold, false_alarm, text)
+    ax.set_ylim(0, 1.08 * max(float(values.max()), threshold or 0.0))
     ax.set_xlim(-0.02 * len(at), 1.02 * len(at))
     far = np.argsort(-values[order], kind="stable")[:_NAMED]
     name_points(ax, at[far], values[order][far], [names[i] for i in order[far]])
@@ -123,6 +127,22 @@ def plot_cooks(
         ax.set_xticks([])
         finish(ax, title, text.say("{group}, sorted", group=what), label)
     return ax
+
+
+def draw_threshold(
+    draw: Callable[..., object], threshold: float | None, false_alarm: float | None, text: Words
+) -> None:
+    """A line at the threshold, if there is one; it says how often chance goes beyond, if that is known."""
+    if threshold is None:
+        return
+    label = text.say("threshold {limit:.3g}", limit=threshold)
+    if false_alarm is not None:
+        label = text.say(
+            "{share:.0%} of model samples pass {limit:.3g}",
+            limit=threshold,
+            share=false_alarm,
+        )
+    draw(threshold, color=style.REFERENCE, linewidth=0.8, linestyle="--", label=label)
 
 
 @styled

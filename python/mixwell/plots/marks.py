@@ -22,6 +22,8 @@ Codes = NDArray[np.integer]
 
 # A low-discrepancy sequence spreads points without overlaps or random numbers.
 _GOLDEN = 0.6180339887
+# Normal densities that are averaged at most.
+_MOST_DENSITIES = 400
 
 
 def spread_out(count: int) -> FloatArray:
@@ -226,9 +228,16 @@ def draw_middle_halves(
 
 
 def draw_distribution(
-    ax: Axes, values: FloatArray, mean: float, sd: float, words: Words, *, values_are: str, normal_is: str
+    ax: Axes,
+    values: FloatArray,
+    mean: float,
+    sds: FloatArray,
+    words: Words,
+    *,
+    values_are: str,
+    normal_is: str,
 ) -> None:
-    """Histogram and kernel density of some values, beside a normal density.
+    """Histogram and kernel density of some values, beside a mean of normal ones (:func:`draw_normals`).
 
     Fewer than 12 values are strokes along the axis: they have no histogram.
     """
@@ -256,7 +265,28 @@ def draw_distribution(
             label=values_are,
         )
         ax.plot(found.x, found.height, color=style.MODEL, label=words.say("kernel density"))
-    grid = np.linspace(min(found.x[0], mean - 3.5 * sd), max(found.x[-1], mean + 3.5 * sd), 301)
-    normal = np.exp(-0.5 * ((grid - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
-    ax.plot(grid, normal, color=style.GROUP, linestyle="--", label=normal_is)
+    draw_normals(ax, mean, sds, label=normal_is, color=style.GROUP, linestyle="--", ends=found.x[[0, -1]])
+
+
+def draw_normals(
+    ax: Axes,
+    mean: float,
+    sds: FloatArray,
+    *,
+    label: str,
+    color: str,
+    linestyle: str,
+    linewidth: float | None = None,
+    ends: FloatArray | None = None,
+) -> None:
+    """The mean of normal densities with one mean and several standard deviations, one per value drawn.
+
+    Of more than 400 standard deviations an even choice over their order stands for all.
+    """
+    sd = sds[evenly(np.argsort(sds, kind="stable"), _MOST_DENSITIES)]
+    reach = mean + 3.5 * np.array([-1.0, 1.0]) * float(np.sqrt(np.mean(sd**2)))
+    low, high = reach if ends is None else (min(ends[0], reach[0]), max(ends[1], reach[1]))
+    grid = np.linspace(low, high, 301)
+    each = np.exp(-0.5 * ((grid[:, None] - mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+    ax.plot(grid, each.mean(axis=1), color=color, linestyle=linestyle, linewidth=linewidth, label=label)
     ax.set_ylim(bottom=0)

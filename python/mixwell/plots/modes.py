@@ -14,11 +14,25 @@ from mixwell.errors import ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.grouped import ModeTable, effect_columns, ellipse, factor_index, scored_modes
+from mixwell.plots.grouped import (
+    ModeTable,
+    effect_columns,
+    ellipse,
+    factor_index,
+    factors_with,
+    scored_modes,
+)
 from mixwell.plots.layout import columns_for, finish, new_axes, overall, panels, zero_line
-from mixwell.plots.marks import cloud, draw_boxes, draw_distribution, name_points, spread_out
+from mixwell.plots.marks import (
+    cloud,
+    draw_boxes,
+    draw_distribution,
+    draw_normals,
+    name_points,
+    spread_out,
+)
 from mixwell.plots.style import styled
-from mixwell.plots.words import Labels, Lang, words
+from mixwell.plots.words import Labels, Lang, Words, words
 
 
 @styled
@@ -33,18 +47,20 @@ def plot_modes(
     labels: Labels = None,
     lang: Lang = "en",
 ) -> Axes:
-    """Distribution of the conditional modes, beside the normal distribution that the model estimates.
+    """Distribution of the conditional modes, beside that which they have if the model holds.
 
-    Conditional modes are shrunken, so that they spread less than the random effects themselves: the normal
-    curve of the model is the wider one.
+    Conditional modes are shrunken, so that they spread less than the random effects themselves. The dashed
+    curve is what the modes of these groups are expected to look like: a mean of normal densities, one per
+    group, with variance Var b - Var(b - mode), less for a group of few rows. The dotted curve is the normal
+    distribution of the random effects themselves, which modes do not follow.
 
     Parameters
     ----------
     design, fit, group, effects, ax, labels, lang
         As in :func:`plot_random_effects`.
     kind
-        ``"density"``: histogram, kernel density and the model's normal density; fewer than 12 modes as
-        strokes. ``"box"``: boxes with points.
+        ``"density"``: histogram, kernel density and the expected density; fewer than 12 modes as strokes.
+        ``"box"``: boxes with points.
 
     Returns
     -------
@@ -67,42 +83,56 @@ def plot_modes(
     """
     check_one_of("kind", kind, ("density", "box"))
     text = words(lang, labels)
-    index = factor_index(design, group)
-    name = text.name(design.factors[index].name)
-    tables = scored_modes(design, fit, index, effect_columns(design, index, effects))
-    covariance = quantities.factor_cov(design, fit, index)
-    known = quantities.effect_names(design, index)
+    chosen = factors_with(design, group, effects)
+    tables, still = scored_modes(design, fit, chosen)
     columns = columns_for(ax, len(tables), 3)
     axes = panels(ax, len(tables), columns, (max(4.8, 3.9 * columns), 3.9 * -(-len(tables) // columns)))
     several = len(tables) > 1
     for panel, table in zip(axes, tables, strict=True):
-        sd = float(np.sqrt(covariance[known.index(table.name), known.index(table.name)]))
-        effect = text.name(table.name)
+        effect, name = text.name(table.name), text.name(design.factors[table.factor].name)
         label = text.say("conditional mode of {effect}", effect=effect)
         title = text.say("{effect} by {group}", effect=effect, group=name)
+        alone = effect if len(chosen) == 1 else title
         title = text.say("{title} ({count})", title=title, count=len(table.mode))
+        if not several:
+            title = with_still(title, still, text)
         if kind == "box":
             draw_mode_box(panel, table)
-            finish(panel, effect if several else title, label, "")
+            finish(panel, alone if several else title, label, "")
             panel.set_yticks([])
             continue
-        model = text.say("model: normal, SD {sd:.3g}", sd=sd)
-        draw_distribution(
-            panel,
-            table.mode,
-            0.0,
-            sd,
-            text,
-            values_are=text.say("modes"),
-            normal_is=text.say("model: normal") if several else model,
-        )
+        spread, sd = table.expected_sd, table.sd_effect
         if several:
-            title = text.say("{effect}, SD {sd:.3g}", effect=effect, sd=sd)
+            expected, itself = text.say("modes expected of the model"), text.say("random effects: normal")
+            title = text.say("{effect}, SD {sd:.3g}, modes {spread:.3g}", effect=alone, sd=sd, spread=spread)
+        else:
+            expected = text.say("modes expected of the model, SD {sd:.3g}", sd=spread)
+            itself = text.say("random effects: normal, SD {sd:.3g}", sd=sd)
+        varying = table.spread[table.spread > 0]
+        draw_distribution(
+            panel, table.mode, 0.0, varying, text, values_are=text.say("modes"), normal_is=expected
+        )
+        draw_normals(
+            panel, 0.0, np.array([sd]), label=itself, color=style.REFERENCE, linestyle=":", linewidth=1.0
+        )
         finish(panel, title, label, text.say("density"), handles=[] if several else None)
     if several:
-        together = text.say("Random effects of {group} ({count})", group=name, count=len(tables[0].mode))
-        overall(axes, together, 3, own=ax is None)
+        if len(chosen) > 1:
+            together = text.say("Random effects")
+        else:
+            together = text.say(
+                "Random effects of {group} ({count})",
+                group=text.name(design.factors[chosen[0][0]].name),
+                count=len(tables[0].mode),
+            )
+        overall(axes, with_still(together, still, text), 2, own=ax is None)
     return axes[0]
+
+
+def with_still(title: str, still: Sequence[ModeTable], text: Words) -> str:
+    """A title that names the effects without variance, which have no distribution to draw."""
+    names = text.list([text.name(table.name) for table in still])
+    return text.say("{title} (variance zero: {names})", title=title, names=names) if still else title
 
 
 def draw_mode_box(ax: Axes, table: ModeTable) -> None:

@@ -13,9 +13,10 @@ from mixwell.diagnostics.influence import deletion_groups
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.grouped import ModeTable, effect_columns, factor_index, scored_modes
+from mixwell.plots.grouped import ModeTable, factors_with, scored_modes
 from mixwell.plots.layout import columns_for, finish, new_axes, panels
 from mixwell.plots.marks import name_points
+from mixwell.plots.modes import with_still
 from mixwell.plots.quantiles import NormalQuantiles, normal_quantiles
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
@@ -86,8 +87,8 @@ def plot_qq_random(
 ) -> Axes:
     """Normal quantiles of the standardized conditional modes, with a simultaneous band.
 
-    Each mode is divided by its own standard deviation sqrt(Var b - Var(b | y)), so that groups of different
-    size are comparable (Lange & Ryan 1989); if the model holds, the points are near the line.
+    Each mode is divided by its own standard deviation, the root of Var b - Var(b - mode), so that groups of
+    different size are comparable (Lange & Ryan 1989); if the model holds, the points are near the line.
 
     Parameters
     ----------
@@ -122,34 +123,46 @@ def plot_qq_random(
     'normal quantile'
     """
     text = words(lang, labels)
-    index = factor_index(design, group)
-    factor = design.factors[index]
-    tables = scored_modes(design, fit, index, effect_columns(design, index, effects))
+    chosen = factors_with(design, group, effects)
+    tables, still = scored_modes(design, fit, chosen)
+    names = [text.name(design.factors[index].name) for index, _ in chosen]
     if together:
         ax = new_axes(ax, (5.2, 4.6))
         if len(tables) > 1:
-            draw_many_quantiles(ax, tables, text, level)
+            draw_many_quantiles(ax, tables, design, text, level, by_group=len(chosen) > 1)
         else:
-            draw_scores(ax, tables[0], factor.levels, text, level)
-        title = text.say("Random effects of {group}", group=text.name(factor.name))
+            draw_scores(ax, tables[0], design, text, level)
+        title = text.say("Random effects of {group}", group=text.list(names))
+        title = with_still(title, still, text)
         finish(ax, title, text.say("normal quantile"), text.say("standardized mode"))
         return ax
     columns = columns_for(ax, len(tables), 3)
     axes = panels(ax, len(tables), columns, (max(4.6, 3.7 * columns), 4.0 * -(-len(tables) // columns)))
     for panel, table in zip(axes, tables, strict=True):
-        draw_scores(panel, table, factor.levels, text, level)
-        title = text.say("{effect} by {group}", effect=text.name(table.name), group=text.name(factor.name))
+        draw_scores(panel, table, design, text, level)
+        title = effect_by_group(table, design, text)
+        if panel is axes[0]:
+            title = with_still(title, still, text)
         finish(panel, title, text.say("normal quantile"), text.say("standardized mode"))
     return axes[0]
 
 
-def draw_scores(ax: Axes, table: ModeTable, levels: NDArray[np.object_], text: Words, level: float) -> None:
+def effect_by_group(table: ModeTable, design: Design, text: Words) -> str:
+    """A random effect and whose it is."""
+    group = text.name(design.factors[table.factor].name)
+    return text.say("{effect} by {group}", effect=text.name(table.name), group=group)
+
+
+def draw_scores(ax: Axes, table: ModeTable, design: Design, text: Words, level: float) -> None:
     """Quantiles of one random effect."""
     known = np.flatnonzero(np.isfinite(table.score))
+    levels = design.factors[table.factor].levels
     draw_quantiles(ax, table.score[known], levels[known], text, level)
 
 
-def draw_band(ax: Axes, found: NormalQuantiles, colour: str, text: Words, level: float) -> None:
+def draw_band(
+    ax: Axes, found: NormalQuantiles, colour: str, text: Words, level: float, *, named: bool = True
+) -> None:
     """The simultaneous band, and the line where a normal sample would be."""
     ax.fill_between(
         found.theoretical,
@@ -158,7 +171,7 @@ def draw_band(ax: Axes, found: NormalQuantiles, colour: str, text: Words, level:
         color=colour,
         alpha=style.BAND_ALPHA,
         linewidth=0,
-        label=text.say("{level:.0%} simultaneous band", level=level),
+        label=text.say("{level:.0%} simultaneous band", level=level) if named else None,
     )
     ends = found.theoretical[[0, -1]]
     ax.plot(ends, ends, color=style.REFERENCE, linewidth=0.9, linestyle="--")
@@ -193,12 +206,18 @@ def draw_quantiles(
     )
 
 
-def draw_many_quantiles(ax: Axes, tables: Sequence[ModeTable], text: Words, level: float) -> None:
-    """Quantiles of several random effects over one band."""
+def draw_many_quantiles(
+    ax: Axes, tables: Sequence[ModeTable], design: Design, text: Words, level: float, *, by_group: bool
+) -> None:
+    """Quantiles of several random effects, each size of sample with its band."""
+    drawn: set[int] = set()
     for i, table in enumerate(tables):
         found = normal_quantiles(table.score[np.isfinite(table.score)], level)
-        if i == 0:
-            draw_band(ax, found, style.QUIET, text, level)
+        size = int(np.isfinite(table.score).sum())
+        # Effects of one factor share a band; those of several have theirs in their colours.
+        if size not in drawn:
+            draw_band(ax, found, style.colour(i) if by_group else style.QUIET, text, level, named=not drawn)
+            drawn.add(size)
         ax.scatter(
             found.theoretical,
             found.sample,
@@ -207,6 +226,6 @@ def draw_many_quantiles(ax: Axes, tables: Sequence[ModeTable], text: Words, leve
             marker=style.marker(i),
             linewidths=0,
             alpha=0.8,
-            label=text.name(table.name),
+            label=effect_by_group(table, design, text) if by_group else text.name(table.name),
             zorder=3,
         )

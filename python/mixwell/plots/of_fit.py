@@ -18,7 +18,14 @@ from mixwell.data.columns import Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
-from mixwell.diagnostics.influence import deletion_groups, influence, row_cooks_distance
+from mixwell.diagnostics.influence import (
+    FALSE_ALARM,
+    cooks_distance,
+    deletion_groups,
+    group_cooks_bound,
+    influence,
+    row_cooks_bound,
+)
 from mixwell.errors import DataError, ModelError
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
@@ -162,7 +169,8 @@ def cooks(
     """Cook's distances; see :func:`mixwell.plots.plot_cooks`.
 
     By row from the leverages (``fit.cooks_distance()``); by the groups of a factor from leaving each out
-    (``fit.influence(by, refit)``).
+    (``fit.influence(by, refit)``). Unless a threshold is given, the line is where the largest distance of a
+    sample from the model lies beyond with a probability of 5 % or less.
 
     Examples
     --------
@@ -174,11 +182,23 @@ def cooks(
     """
     if by == "row":
         _, names, _ = deletion_groups(design, by)
-        values = row_cooks_distance(design, fit)
+        leverage = kernel.leverages(design, fit.theta)
+        values = cooks_distance(design, fit, leverage)
+        bound = row_cooks_bound(design, fit, leverage)
     else:
         found = influence(design, fit, _ORIGIN, by=by, refit=refit, control=control)
         names, values = found.labels, found.cooks_distance
-    return plot_cooks(values, list(names), by, threshold=threshold, ax=ax, labels=labels, lang=lang)
+        bound = group_cooks_bound(design, fit, by)
+    return plot_cooks(
+        values,
+        list(names),
+        by,
+        threshold=bound if threshold is None else threshold,
+        false_alarm=FALSE_ALARM if threshold is None else None,
+        ax=ax,
+        labels=labels,
+        lang=lang,
+    )
 
 
 def profile(

@@ -203,7 +203,7 @@ def plot_residual_density(
         ax,
         residual,
         float(residual.mean()),
-        float(residual.std(ddof=1)),
+        np.array([residual.std(ddof=1)]),
         text,
         values_are=text.say("residuals"),
         normal_is=text.say("normal of the same spread"),

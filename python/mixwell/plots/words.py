@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,6 +39,10 @@ class Words:
             name, bracket, level = part.partition("[")
             pieces.append(self.labels.get(name, name) + bracket + level)
         return ":".join(pieces)
+
+    def list(self, names: Sequence[str]) -> str:
+        """Several names in a row."""
+        return ("、" if self.lang == "zh" else ", ").join(names)
 
     def count(self, shown: int, everything: int) -> str:
         """How many are drawn: ``18``, or ``80 of 2410``."""
@@ -122,10 +126,8 @@ CHINESE: Mapping[str, str] = {
     "{level:.0%} simultaneous band": "{level:.0%}同时置信带",
     "95% band without correlation": "无相关时的95%带",
     "{level:.0%} of random effects, as estimated": "估计分布中{level:.0%}的随机效应",
-    "model: normal, SD {sd:.3g}": "模型：正态分布，标准差{sd:.3g}",
     "normal of the same spread": "同方差的正态分布",
     "mean leverage {h:.2g}": "平均杠杆值 {h:.2g}",
-    "guide {limit:.3g}": "参考值 {limit:.3g}",
     "mean ± SE": "均值 ± 标准误",
     "{level}: mean ± SE": "{level}：均值 ± 标准误",
     "n = {n}": "n = {n}",
@@ -140,8 +142,6 @@ CHINESE: Mapping[str, str] = {
     "fine": "符合",
     "look": "需关注",
     "violated": "违背",
-    "{effect}, SD {sd:.3g}": "{effect}，标准差{sd:.3g}",
-    "model: normal": "模型：正态分布",
     "rows per cell of {a} by {b} levels": "每格（{a}×{b}个水平）的行数",
     "{title} (variance estimated as zero)": "{title}（方差估计为零）",
     "{n} draws of a parametric bootstrap": "参数自助法的{n}次抽样",
@@ -179,4 +179,15 @@ CHINESE: Mapping[str, str] = {
     "{title} ({n} not defined)": "{title}（{n}个无定义）",
     "{title} ({n} beyond the axes)": "{title}（{n}个在坐标范围之外）",
     "{title} ({count})": "{title}（{count}）",
+    "{title} (group= for {names})": "{title}（group=可选{names}）",
+    "{title} (variance zero: {names})": "{title}（方差为零：{names}）",
+    "{share:.0%} of model samples pass {limit:.3g}": "模型成立时{share:.0%}的样本会超过{limit:.3g}",
+    "threshold {limit:.3g}": "阈值 {limit:.3g}",
+    "{title} (the {n} largest of {all})": "{title}（{all}个中最大的{n}个）",
+    "modes expected of the model": "模型预期的条件众数",
+    "modes expected of the model, SD {sd:.3g}": "模型预期的条件众数，标准差{sd:.3g}",
+    "random effects: normal": "随机效应：正态分布",
+    "random effects: normal, SD {sd:.3g}": "随机效应：正态分布，标准差{sd:.3g}",
+    "{effect}, SD {sd:.3g}, modes {spread:.3g}": "{effect}，标准差{sd:.3g}，众数{spread:.3g}",
+    "Random effects": "随机效应",
 }

@@ -506,7 +506,8 @@ SENTENCES: Mapping[str, str] = {
     "fig_residuals_by_group": "Residuals by {group}.",
     "fig_qq_random": "Normal quantiles of the random effects of {group}.",
     "fig_acf": "Autocorrelation of the residuals within {group}.",
-    "fig_cooks": "Cook's distance of each row.",
+    "fig_cooks": "Cook's distance of each row; beyond the line lies the largest one of 5 % of samples from "
+    "the model.",
     "figure": "Figure {n}",
     "made_with": "Made with mixwell {version}.",
 }

@@ -348,7 +348,7 @@ SENTENCES: Mapping[str, str] = {
     "fig_residuals_by_group": "按{group}分组的残差。",
     "fig_qq_random": "{group}的随机效应的正态Q-Q图。",
     "fig_acf": "{group}内残差的自相关。",
-    "fig_cooks": "每一行的Cook距离。",
+    "fig_cooks": "每一行的Cook距离，及若模型成立其最大值仅在5%的样本中超过的界限。",
     "figure": "图{n}",
     "made_with": "由mixwell {version}生成。",
 }
