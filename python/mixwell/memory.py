@@ -8,10 +8,19 @@ from pathlib import Path
 
 from mixwell.errors import ResourceError
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+# What numpy says to sizes that no machine could have.
+_TOO_BIG = ("array is too big", "Maximum allowed dimension")
+
 # Requests below this are not looked at beforehand.
 _SMALL = 1 << 28
 
 _MEMINFO = Path("/proc/meminfo")
+_PAGES = Path("/proc/self/statm")
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
@@ -34,6 +43,11 @@ def available() -> int | None:
         known.append(1024 * sum(int(lines[name].split()[0]) for name in ("MemAvailable", "SwapFree")))
     with suppress(OSError, ValueError):
         known.append(int(_LIMIT.read_text()) - int(_USED.read_text()))
+    with suppress(OSError, ValueError):
+        if resource is not None:
+            space = resource.getrlimit(resource.RLIMIT_AS)[0]
+            if space != resource.RLIM_INFINITY:
+                known.append(space - resource.getpagesize() * int(_PAGES.read_text().split()[0]))
     return min(known, default=None)
 
 
@@ -66,6 +80,8 @@ def memory_errors(what: str) -> Iterator[None]:
         yield
     except ResourceError:
         raise
-    except MemoryError as error:
+    except (MemoryError, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).startswith(_TOO_BIG):
+            raise
         detail = f": {error}" if str(error) else ""
         raise ResourceError(f"There is not enough memory for {what}{detail}.") from error

@@ -10,6 +10,7 @@ from mixwell.design.record import Design
 from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.memory import memory_errors
 
 FloatArray = NDArray[np.float64]
 Seed = int | np.random.Generator | None
@@ -31,6 +32,7 @@ def generator(seed: Seed) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+@memory_errors("simulated responses: ask for fewer")
 def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     """Draw responses with new random effects and new errors, at the estimates.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arrays import seal
 from mixwell.data.instants import Instants
 from mixwell.errors import DataError
 
@@ -17,7 +17,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 Labels = NDArray[np.object_]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 # An integer column whose range is within this many times its length is coded by a lookup table.
 _TABLE_FACTOR = 4
@@ -42,6 +41,9 @@ class Numbers:
     values: NDArray[np.floating | np.integer]
     missing: BoolArray | None
 
+    def __post_init__(self) -> None:
+        seal(self)
+
     def take(self, rows: NDArray[np.intp]) -> Numbers:
         """The column at some rows, none of them missing there."""
         return Numbers(self.name, self.values[rows], None)
@@ -58,6 +60,9 @@ class Logicals:
     name: str
     values: BoolArray
     missing: BoolArray | None
+
+    def __post_init__(self) -> None:
+        seal(self)
 
     def take(self, rows: NDArray[np.intp]) -> Logicals:
         """The column at some rows, none of them missing there."""
@@ -85,6 +90,9 @@ class Factor:
     levels: Labels
     missing: BoolArray | None
 
+    def __post_init__(self) -> None:
+        seal(self)
+
     def take(self, rows: NDArray[np.intp]) -> Factor:
         """The factor at some rows, levels that do not occur there dropped."""
         return drop_unused(Factor(self.name, self.codes[rows], self.levels, None))
@@ -94,16 +102,16 @@ Column = Numbers | Logicals | Factor | Instants
 
 
 def owned(column: Column) -> Column:
-    """The column in memory of its own, which cannot be written to."""
-    if isinstance(column, Factor):
-        return replace(column, codes=_own(column.codes))
-    return replace(column, values=_own(column.values))
-
-
-def _own(values: NDArray[Scalar]) -> NDArray[Scalar]:
-    copy = values.copy()
-    copy.flags.writeable = False
-    return copy
+    """The column in memory of its own."""
+    match column:
+        case Factor():
+            return replace(column, codes=column.codes.copy())
+        case Numbers():
+            return replace(column, values=column.values.copy())
+        case Logicals():
+            return replace(column, values=column.values.copy())
+        case Instants():
+            return replace(column, values=column.values.copy())
 
 
 def label(value: object) -> str:
@@ -265,7 +273,7 @@ def combine(codes: Sequence[IntArray], sizes: Sequence[int]) -> tuple[IntArray, 
     return found, combinations
 
 
-def combined_labels(combinations: IntArray, levels: Sequence[Sequence[str]]) -> list[str]:
+def combined_labels(combinations: IntArray, levels: Sequence[Labels | tuple[str, ...]]) -> list[str]:
     """Labels ``"A:a"`` of combinations, shape (q, factors)."""
     columns = [[texts[i] for i in own] for texts, own in zip(levels, combinations.T.tolist(), strict=True)]
     return [":".join(texts) for texts in zip(*columns, strict=True)]

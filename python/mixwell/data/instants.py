@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arrays import seal
+
 BoolArray = NDArray[np.bool_]
 
 _KINDS = ("datetime64", "datetime", "date")
@@ -32,6 +34,9 @@ class Instants:
     name: str
     values: NDArray[np.int64]
     missing: BoolArray | None
+
+    def __post_init__(self) -> None:
+        seal(self)
 
     def take(self, rows: NDArray[np.intp]) -> Instants:
         """The column at some rows, none of them missing there."""

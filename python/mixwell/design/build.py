@@ -29,6 +29,7 @@ from mixwell.design.coding import (
     PlannedColumn,
     Values,
     VariableCoding,
+    check_columns,
     check_contrast_names,
     coding_of,
     fill_column,
@@ -51,6 +52,7 @@ from mixwell.formula.expand import Bar
 from mixwell.formula.expression import Name, Node, names, time_names
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula, parse_formula
+from mixwell.memory import memory_errors
 
 FloatArray = NDArray[np.float64]
 
@@ -59,6 +61,7 @@ _WEIGHTS = "weights"
 _OFFSET = "offset"
 
 
+@memory_errors("the columns of the design")
 def build_design(
     formula: str,
     data: object,
@@ -144,6 +147,8 @@ def build_design(
     for part in (parsed.fixed, *(bar.terms for bar in parsed.bars)):
         codings.update(coding_of(part, values, asked, codings))
     check_contrast_names(asked, codings.values())
+    for part in (parsed.fixed, *(bar.terms for bar in parsed.bars)):
+        check_columns(part, codings, values, len(y))
     planned = plan_columns(parsed.fixed, codings)
     x = np.empty((len(y), len(planned)), order="F")
     made: dict[ColumnPlan, FloatArray] = {}

@@ -7,6 +7,7 @@ intercept the first factor gets all its indicators. In interactions the first va
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -14,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell.data.columns import Column, IntArray, labels
+from mixwell.data.columns import Column, IntArray, combine, labels
 from mixwell.data.frame import near
 from mixwell.data.instants import Instants
 from mixwell.design.contrasts import Contrast, ContrastColumns, contrast_columns
@@ -23,10 +24,16 @@ from mixwell.design.functions import Categories, Matrix, Value, factor_of, numbe
 from mixwell.errors import DataError, FormulaError, ModelError, NewLevelsError
 from mixwell.formula.expression import Node
 from mixwell.formula.fixed import Terms, Variable
+from mixwell.memory import check_room
 
 FloatArray = NDArray[np.float64]
 
 INTERCEPT = "(Intercept)"
+
+# Bytes of a number.
+_FLOAT = 8
+# Multiplications, about a second, up to which columns that cannot all be estimated are looked through.
+_MOST_WORK = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,21 @@ class VariableCoding:
     contrast: ContrastColumns | None
     width: int = 1
     several: bool = False
+
+    def columns(self, indicators: bool) -> int:
+        """Number of columns, as a factor by one indicator per level or not."""
+        if self.levels is None or self.contrast is None:
+            return self.width
+        return len(self.levels) if indicators else len(self.contrast.suffixes)
+
+    @property
+    def is_full(self) -> bool:
+        """A factor whose columns tell all its levels apart."""
+        return (
+            self.levels is not None
+            and self.contrast is not None
+            and len(self.contrast.suffixes) >= len(self.levels) - 1
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +168,18 @@ def learn_coding(variable: Variable, values: Values, contrast: Contrast | None) 
                 "remove it from the formula."
             )
         asked = contrast or value.contrast or Contrast("treatment")
+        rows = len(value.codes)
+        if len(levels) >= rows and asked.kind != "matrix":
+            raise ModelError(
+                f"The factor {variable.name!r} has {len(levels)} levels in {rows} rows, one per row: its "
+                "columns reproduce any response. Remove it; if it holds numbers stored as text, make it "
+                "numeric with .astype(float)."
+            )
+        check_room(
+            _FLOAT * len(levels) * max(len(levels), rows),
+            f"The factor {variable.name!r} with {len(levels)} levels as a predictor of {rows} rows; "
+            f"(1 | {variable.name}) takes far less: it",
+        )
         return VariableCoding(
             variable.name, variable.expression, levels, contrast_columns(asked, variable.name, levels)
         )
@@ -223,6 +257,52 @@ def plan_columns(terms: Terms, codings: Mapping[Node, VariableCoding]) -> tuple[
                 )
             )
     return tuple(planned)
+
+
+def check_columns(terms: Terms, codings: Mapping[Node, VariableCoding], values: Values, n_rows: int) -> None:
+    """Refuse terms with too many columns, before a single one is made.
+
+    Raises
+    ------
+    ModelError
+        When a term has a column for every row, or all terms together have so many more columns than rows that
+        to find the few that can be estimated would take long.
+    ResourceError
+        When the columns need more memory than there is.
+    """
+    indicators = _indicator_coded(terms, codings)
+    counts = []
+    for index, term in enumerate(terms.terms):
+        used = [codings[terms.variables[variable].expression] for variable in term]
+        counts.append(
+            math.prod(
+                coding.columns((index, variable) in indicators)
+                for coding, variable in zip(used, term, strict=True)
+            )
+        )
+        if len(term) < 2 or not all(coding.is_full for coding in used):
+            continue
+        if math.prod(len(coding.levels or ()) for coding in used) < n_rows:
+            continue
+        # with what the term holds already, its columns tell all cells apart
+        cells = [categories_of(values.of(terms.variables[variable]), "")[0] for variable in term]
+        found = len(combine(cells, [len(coding.levels or ()) for coding in used])[1])
+        if found >= n_rows:
+            raise ModelError(
+                f"In {terms.label(term)} each of the {n_rows} rows has a combination of its own: its columns "
+                "reproduce any response. Remove the interaction, or use coarser categories."
+            )
+    total = sum(counts) + terms.intercept
+    if not counts:
+        return
+    widest = max(range(len(counts)), key=lambda index: counts[index])
+    what = f"{terms.label(terms.terms[widest])} makes {counts[widest]} of the {total} columns"
+    if total > n_rows and n_rows * total**2 > _MOST_WORK:
+        raise ModelError(
+            f"{what} for {n_rows} rows: far more than can be estimated. Use coarser categories, leave out "
+            "the interaction, or make one column of the combinations that occur."
+        )
+    check_room(_FLOAT * n_rows * total, f"{what} for {n_rows} rows, which")
 
 
 def _indicator_coded(terms: Terms, codings: Mapping[Node, VariableCoding]) -> set[tuple[int, int]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arrays import seal
 from mixwell.data.columns import labels
 from mixwell.data.frame import near
 from mixwell.errors import FormulaError
@@ -61,6 +62,9 @@ class ContrastColumns:
     suffixes: tuple[str, ...]
     r_suffixes: tuple[str, ...]
     level: tuple[int, ...] | None
+
+    def __post_init__(self) -> None:
+        seal(self)
 
 
 def contrast_from_spec(factor: str, spec: object) -> Contrast:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from mixwell.arguments import check_count, check_one_of
+from mixwell.arrays import seal
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.design.subset import subset
@@ -103,6 +104,9 @@ class Bootstrap:
     n_failed: int
     ci: Interval
     origin: Origin
+
+    def __post_init__(self) -> None:
+        seal(self)
 
     @property
     def std_error(self) -> FloatArray:
@@ -195,7 +199,7 @@ class Bootstrap:
 
     def conf_int(self, level: float = 0.95, type: Interval | None = None) -> NativeFrame:
         """Intervals as a frame, ``conf_low conf_high``; see :meth:`interval`."""
-        return interval_frame(self.origin, self.names, self.interval(level, type), self._note)
+        return interval_frame(self.origin, self.names, self.interval(level, type), self.note)
 
     @property
     def frame(self) -> NativeFrame:
@@ -219,13 +223,14 @@ class Bootstrap:
         return frame(self.origin, {name: self.draws[:, j].copy() for j, name in enumerate(self.names)})
 
     @property
-    def _note(self) -> str:
+    def note(self) -> str:
         """What the numbers leave out; empty if nothing."""
         parts = []
+        made = self.n_failed + len(self.draws)
+        if made < self.n_asked:
+            parts.append(f"Interrupted: {made} of {self.n_asked} draws were made.")
         if self.n_failed:
-            parts.append(
-                f"{self.n_failed} of {self.n_failed + len(self.draws)} refits failed and are left out."
-            )
+            parts.append(f"{self.n_failed} of {made} refits failed and are left out.")
         if self.n_undefined:
             listed = ", ".join(f"{name} in {count}" for name, count in self.n_undefined.items())
             parts.append(f"Not defined, and left out, in some of the {len(self.draws)} draws: {listed}.")
@@ -247,13 +252,16 @@ class Bootstrap:
             "",
             table.to_string(line_width=WIDTH, na_rep="", float_format=lambda value: f"{value:.4g}"),
         ]
-        return with_notes("\n".join(lines), [self._note] if self._note else [])
+        return with_notes("\n".join(lines), [self.note] if self.note else [])
 
     def __repr__(self) -> str:
         count = len(self.names)
         failed = f", {self.n_failed} failed" if self.n_failed else ""
+        short = self.n_asked - self.n_failed - len(self.draws)
+        stopped = f", interrupted before {short} more" if short > 0 else ""
         return (
-            f"<Bootstrap: {len(self.draws)} {self.kind} draws of {count} element{'s' * (count != 1)}{failed}>"
+            f"<Bootstrap: {len(self.draws)} {self.kind} draws of {count} element{'s' * (count != 1)}"
+            f"{failed}{stopped}>"
         )
 
 
@@ -331,6 +339,14 @@ def bootstrap(
     if ci == "bca":
         left_out = statistic if isinstance(statistic, Quantities) else row
         jackknife = _jackknife(design, fit, factor, left_out, control, progress)
+        if len(jackknife) < design.factors[factor].n_levels:
+            warnings.warn(
+                "The jackknife was interrupted; BCa intervals need all of it, so that these are percentile "
+                "intervals.",
+                MixwellWarning,
+                stacklevel=3,
+            )
+            jackknife, ci = None, "percentile"
     return Bootstrap(names, estimate, draws[~failed], jackknife, kind, n, int(failed.sum()), ci, at)
 
 

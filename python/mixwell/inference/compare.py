@@ -276,7 +276,10 @@ def anova(
     models = comparable(fits, model_names(fits, names))
     models.sort(key=lambda model: quantities.n_parameters(model.fit))
     tests: list[RatioTest | None] = [None]
-    tests += [likelihood_ratio(small, large, null) for small, large in pairwise(models)]
+    draws = null
+    for small, large in pairwise(models):
+        tests.append(likelihood_ratio(small, large, draws))
+        draws = draws.after(tests[-1])
     columns: dict[str, Sequence[object]] = {
         "model": [model.name for model in models],
         "method": [model.method for model in models],
@@ -429,7 +432,7 @@ def _apart_notes(pairs: Sequence[tuple[Model, Model]]) -> list[str]:
 def _ratio_note(tests: Sequence[RatioTest | None], null: NullDistribution) -> str:
     made = [test for test in tests if test is not None]
     relevant = any(test.n_boundary for test in made) if null.method == "mixture" else bool(made)
-    return null.note if relevant else ""
+    return null.note(made) if relevant else ""
 
 
 def _worse_notes(pairs: Sequence[tuple[Model, Model]]) -> list[str]:

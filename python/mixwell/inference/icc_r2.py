@@ -70,6 +70,8 @@ class Icc:
         (low, high) of each, None if none was asked for; the conditional one has no profile interval.
     method
         ``"profile"`` or ``"bootstrap"`` if there are intervals.
+    note
+        What the draws of a bootstrap leave out; empty if nothing.
     """
 
     adjusted: float
@@ -79,6 +81,7 @@ class Icc:
     conditional_interval: Ends | None = None
     by_factor_interval: dict[str, Ends] | None = None
     method: str | None = None
+    note: str = ""
 
     @property
     def conf_low(self) -> float | None:
@@ -98,7 +101,7 @@ class Icc:
         if len(self.by_factor) > 1:
             ends = self.by_factor_interval or {}
             rows += [(f"  {name}", value, ends.get(name)) for name, value in self.by_factor.items()]
-        return _lines(rows)
+        return _lines(rows, self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,28 +116,33 @@ class R2:
         Share of fixed and random effects.
     marginal_interval, conditional_interval
         (low, high), None if none was asked for.
+    note
+        What the draws of a bootstrap leave out; empty if nothing.
     """
 
     marginal: float
     conditional: float
     marginal_interval: Ends | None = None
     conditional_interval: Ends | None = None
+    note: str = ""
 
     def __str__(self) -> str:
         return _lines(
             [
                 ("R2 marginal", self.marginal, self.marginal_interval),
                 ("R2 conditional", self.conditional, self.conditional_interval),
-            ]
+            ],
+            self.note,
         )
 
 
-def _lines(rows: Sequence[tuple[str, float, Ends | None]]) -> str:
+def _lines(rows: Sequence[tuple[str, float, Ends | None]], note: str) -> str:
     width = max(len(name) for name, _, _ in rows)
-    return "\n".join(
+    text = "\n".join(
         f"{name:<{width}}  {value:.4f}" + ("" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]")
         for name, value, ends in rows
     )
+    return f"{text}\n{note}" if note else text
 
 
 def term_moments(design: Design) -> list[FloatArray]:
@@ -218,7 +226,7 @@ def share_quantities(design: Design, fit: Fit) -> Quantities:
     return Quantities((*names, "marginal R2", "conditional R2"), values)
 
 
-def icc_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends]) -> Icc:
+def icc_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends], note: str = "") -> Icc:
     """With intervals of :func:`share_quantities`."""
     return replace(
         icc(design, fit),
@@ -226,6 +234,7 @@ def icc_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends]) -> Icc:
         conditional_interval=ends[1],
         by_factor_interval={f.name: end for f, end in zip(design.factors, ends[2:-2], strict=True)},
         method="bootstrap",
+        note=note,
     )
 
 
@@ -235,9 +244,9 @@ def r2(design: Design, fit: Fit) -> R2:
     return R2(parts.fixed / parts.total, (parts.fixed + parts.random) / parts.total)
 
 
-def r2_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends]) -> R2:
+def r2_with_bootstrap(design: Design, fit: Fit, ends: Sequence[Ends], note: str = "") -> R2:
     """With intervals of :func:`share_quantities`."""
-    return replace(r2(design, fit), marginal_interval=ends[-2], conditional_interval=ends[-1])
+    return replace(r2(design, fit), marginal_interval=ends[-2], conditional_interval=ends[-1], note=note)
 
 
 def decomposition(design: Design, fit: Fit, at: Origin) -> NativeFrame:

@@ -73,7 +73,10 @@ def term_tests(
     See :meth:`mixwell.LmerResult.ranova`.
     """
     parts = reductions(design) if reduce_terms else removals(design)
-    return [_test(design, fit, part, null, control) for part in parts]
+    tests: list[TermTest] = []
+    for part in parts:
+        tests.append(_test(design, fit, part, null.after(tests[-1].test if tests else None), control))
+    return tests
 
 
 def table(fit: Fit, tests: Sequence[TermTest], null: NullDistribution, at: Origin) -> NativeFrame:
@@ -89,7 +92,7 @@ def table(fit: Fit, tests: Sequence[TermTest], null: NullDistribution, at: Origi
         "p_naive": [absent, *(row.test.p_naive for row in tests)],
         "p_value": [absent, *(row.test.p_value for row in tests)],
     }
-    return noted_frame(at, columns, null.note)
+    return noted_frame(at, columns, null.note([row.test for row in tests]))
 
 
 def _test(

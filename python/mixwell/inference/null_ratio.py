@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -65,12 +65,22 @@ class NullDistribution:
     n: int = 0
     seed: Seed = None
 
-    @property
-    def note(self) -> str:
-        """One sentence on p_value, the naive one beside it."""
+    def after(self, test: RatioTest | None) -> NullDistribution:
+        """For the next test: without draws where this one was interrupted."""
+        return replace(self, n=0) if test is not None and test.is_interrupted else self
+
+    def note(self, tests: Sequence[RatioTest]) -> str:
+        """One sentence on the p-values of tests, the naive ones beside them."""
         naive = "p_naive is that of a plain chi-square."
         if self.method == "bootstrap":
-            return f"p_value is by parametric bootstrap, {self.n} draws from the smaller model; {naive}"
+            made = sorted({test.n_draws for test in tests if test.n_draws})
+            draws = " to ".join(str(count) for count in dict.fromkeys([*made[:1], *made[-1:]])) or "no"
+            missing = f" ({self.n} were asked for)" if made != [self.n] else ""
+            blank = "; interrupted before the tests without one" if any(not t.n_draws for t in tests) else ""
+            return (
+                f"p_value is by parametric bootstrap, {draws} draws from the smaller model{missing}{blank}; "
+                f"{naive}"
+            )
         if self.method == "exact":
             return (
                 f"p_value is by {self.n} draws of the exact null distribution (Crainiceanu & Ruppert 2004; "
@@ -113,6 +123,10 @@ class RatioTest:
         Of a chi-square with ``df`` degrees of freedom.
     n_boundary
         Variances that are zero under the null hypothesis.
+    n_draws
+        Draws that the p-value rests on; None where it needs none. Without any it is NaN.
+    is_interrupted
+        Fewer draws were made than asked for.
     """
 
     statistic: float
@@ -120,6 +134,8 @@ class RatioTest:
     p_value: float
     p_naive: float
     n_boundary: int
+    n_draws: int | None = None
+    is_interrupted: bool = False
 
 
 def ratio_test(
@@ -138,10 +154,15 @@ def ratio_test(
     """
     statistic = likelihood_ratio(small_fit.criterion, large_fit.criterion)
     n_boundary = nesting.n_boundary
+    n_draws, is_interrupted = None, False
     if null.method == "exact":
+        n_draws = null.n
         p_value = exact_p_value(large, large_fit, nesting, df, statistic, null.n, null.seed)
+    elif null.method == "bootstrap" and not null.n:
+        n_draws, is_interrupted, p_value = 0, True, math.nan
     elif null.method == "bootstrap":
-        ratios = null_ratios(small, small_fit, large, null, control)
+        ratios, made = null_ratios(small, small_fit, large, null, control)
+        n_draws, is_interrupted = len(ratios), made < null.n
         p_value = float((1 + np.sum(ratios >= statistic - EQUAL)) / (len(ratios) + 1))
     else:
         covariance = boundary_covariance(small_fit, large, nesting) if sum(n_boundary) > 1 else None
@@ -152,6 +173,8 @@ def ratio_test(
         p_value=p_value,
         p_naive=float(chi_square_tail(statistic, df)),
         n_boundary=sum(n_boundary),
+        n_draws=n_draws,
+        is_interrupted=is_interrupted,
     )
 
 
@@ -183,8 +206,10 @@ def boundary_covariance(small_fit: Fit, large: Design, nesting: RandomNesting) -
 
 def null_ratios(
     small: Design, small_fit: Fit, large: Design, null: NullDistribution, control: Control | None
-) -> FloatArray:
-    """Likelihood ratios of responses drawn from the small model; failed refits are left out and said.
+) -> tuple[FloatArray, int]:
+    """Likelihood ratios of responses drawn from the small model, and the number of draws made.
+
+    Failed refits are left out, and said.
 
     Raises
     ------
@@ -215,7 +240,7 @@ def null_ratios(
             MixwellWarning,
             stacklevel=2,
         )
-    return good
+    return good, len(ratios)
 
 
 def _null_responses(small: Design, small_fit: Fit, seed: Seed) -> Callable[[int], FloatArray]:

@@ -282,6 +282,9 @@ def power(
             )
         hits = int(np.sum(good < alpha))
         rows.append((int(size), part.n_obs, hits, len(good), len(p_values) - len(good)))
+        if len(p_values) < n_sims:
+            # interrupted: sizes that come after are not begun
+            break
     ends = [proportion_interval(hits, count, level) for _, _, hits, count, _ in rows]
     return frame(
         origin_of(design),

@@ -167,7 +167,7 @@ class Inference(Engine):
         boot = self.bootstrap(n, kind=kind, groups=groups, seed=seed, ci=type)
         wanted = check_names(parameters, boot.names)
         ends = [end for name, end in zip(boot.names, boot.interval(level), strict=True) if name in wanted]
-        return interval_frame(self._origin, [name for name in boot.names if name in wanted], ends)
+        return interval_frame(self._origin, [name for name in boot.names if name in wanted], ends, boot.note)
 
     def _fixed_names(self, wanted: str | Sequence[str] | None, names: Sequence[str]) -> set[str]:
         """The fixed effects wanted; other parameters have no Wald interval."""

@@ -130,7 +130,7 @@ class Variances(Inference):
         if interval == "profile":
             return icc_r2.icc_with_profile(self.design, self.fit, level)
         check_one_of("interval", interval, ("profile", "bootstrap"))
-        return icc_r2.icc_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
+        return icc_r2.icc_with_bootstrap(self.design, self.fit, *self._share_ends(level, n, seed))
 
     def r2(
         self,
@@ -164,9 +164,10 @@ class Variances(Inference):
         if interval is None:
             return icc_r2.r2(self.design, self.fit)
         check_one_of("interval", interval, ("bootstrap",))
-        return icc_r2.r2_with_bootstrap(self.design, self.fit, self._share_ends(level, n, seed))
+        return icc_r2.r2_with_bootstrap(self.design, self.fit, *self._share_ends(level, n, seed))
 
-    def _share_ends(self, level: float, n: int, seed: Seed) -> list[tuple[float, float]]:
+    def _share_ends(self, level: float, n: int, seed: Seed) -> tuple[list[tuple[float, float]], str]:
+        """Intervals by bootstrap, and what they leave out."""
         boot = resampling.bootstrap(
             self.design,
             self.fit,
@@ -180,7 +181,7 @@ class Variances(Inference):
             progress=True,
             control=self.control,
         )
-        return boot.interval(level)
+        return boot.interval(level), boot.note
 
     def variance_decomposition(self) -> NativeFrame:
         """Variance by level: ``source variance percent percent_random``.
