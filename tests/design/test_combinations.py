@@ -1,4 +1,4 @@
-"""Combinations of many factors with many levels: their number of possible combinations exceeds any integer."""
+"""Combinations of many factors with many levels: more could be made than any integer counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixwell.design.subset import subset
 
 
 def many_factors(levels: int, factors: int, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
-    """Every combination on two rows; the first level of all of them is 2 ** 64 combinations from the next."""
+    """Every combination that occurs is on two rows."""
     rng = np.random.default_rng(seed)
     half = rows // 2
     names = [f"f{i}" for i in range(factors)]
