@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 import mixwell as mw
 from mixwell import plots
+from mixwell.diagnostics.dependence import drawn_errors
 from mixwell.plots import style
 
 TRUE = [
@@ -46,6 +47,53 @@ def test_cooks_distances_of_a_true_model_are_seldom_marked(formula, load, by):
         marked += flagged(fit.plot.cooks(name, ax=Figure().subplots())) > 0
     # 5 % of 40 is 2; 7 or more has a probability of 0.3 %.
     assert marked <= 6
+
+
+def too_much(*arguments, **named):
+    raise mw.MixwellError("Whitening would take too long.")
+
+
+def bars(ax):
+    """Autocorrelations drawn, and the half width of the band at each lag."""
+    heights = np.array([segment[1, 1] for segment in ax.collections[0].get_segments()])
+    return heights, np.array([patch.get_height() / 2 for patch in ax.patches])
+
+
+@pytest.mark.parametrize("whitened", [True, False], ids=["whitened", "too much to whiten"])
+@pytest.mark.parametrize(("formula", "load"), TRUE)
+def test_autocorrelations_of_a_true_model_keep_to_their_band(formula, load, whitened, monkeypatch):
+    if not whitened:
+        monkeypatch.setattr("mixwell.diagnostics.dependence.whitened_residuals", too_much)
+    outside = []
+    for fit in samples(formula, load, 20):
+        ax = fit.plot.acf(lags=3, ax=Figure().subplots())
+        assert ("whitened" in ax.get_ylabel()) == whitened
+        heights, band = bars(ax)
+        outside += list(np.abs(heights) > band)
+    # 5 % of 60 is 3; 10 or more has a probability of 0.1 %.
+    assert sum(outside) <= 9
+
+
+def test_correlation_in_order_is_seen_where_it_is_too_much_to_whiten(monkeypatch):
+    monkeypatch.setattr("mixwell.diagnostics.dependence.whitened_residuals", too_much)
+    rng = np.random.default_rng(3)
+    q, n = 40, 12
+    error = np.empty((q, n))
+    error[:, 0] = rng.normal(size=q)
+    for j in range(1, n):
+        error[:, j] = 0.6 * error[:, j - 1] + 0.8 * rng.normal(size=q)
+    group = np.repeat(np.arange(q), n)
+    fit = mw.lmer("y ~ 1 + (1 | g)", {"y": rng.normal(size=q)[group] + error.ravel(), "g": group})
+    heights, band = bars(fit.plot.acf(lags=3, ax=Figure().subplots()))
+    assert heights[0] > 2 * band[0]
+
+
+@pytest.mark.parametrize(("formula", "load"), TRUE)
+def test_errors_drawn_given_the_data_vary_like_errors(formula, load):
+    fit = mw.lmer(formula, load())
+    drawn = np.concatenate([drawn_errors(fit.design, fit.fit, seed) for seed in range(60)])
+    # REML: the expected squares of residuals and of what is added sum to n.
+    assert np.mean(drawn**2) == pytest.approx(1.0, abs=0.04)
 
 
 def test_a_wild_row_and_a_wild_group_are_marked():

@@ -257,10 +257,10 @@ def independence(design: Design, fit: Fit, remedies: Remedies, notes: list[str])
         raise
     except MixwellError:
         notes.append(
-            "Independence in order was looked at in conditional residuals, since whitening the crossed "
-            "design would take too long; they are slightly correlated even if the model is true."
+            "Independence in order was looked at in errors drawn given the data, since whitening the crossed "
+            "design would take too long."
         )
-        found = dependence.autocorrelation(design, fit, kind="pearson")
+        found = dependence.autocorrelation(design, fit, kind="drawn")
     test = dependence.ljung_box(found)
     # Few pairs are far apart: what they tell counts as much as they are many.
     size = float(np.abs(found.values * found.pairs / found.n).max())

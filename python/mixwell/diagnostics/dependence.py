@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr
 
+from mixwell import kernel
 from mixwell.data.columns import Factor
 from mixwell.data.frame import near
 from mixwell.data.instants import Instants
@@ -18,7 +20,10 @@ from mixwell.diagnostics.record import DiagnosticTest
 from mixwell.diagnostics.residuals import residuals
 from mixwell.diagnostics.variance import grouping
 from mixwell.errors import DataError, ModelError
+from mixwell.fit import quantities
 from mixwell.fit.record import Fit
+from mixwell.fit.solve import linear_predictor
+from mixwell.simulate import Seed, generator
 
 FloatArray = NDArray[np.float64]
 
@@ -82,12 +87,45 @@ def _sorted(
     """Residuals and group codes, in the order of groups and within them."""
     _, codes = grouping(design, by)
     at = _order(design, codes, order)
+    if kind == "drawn":
+        return drawn_errors(design, fit)[at], codes[at]
     if kind not in {"whitened", "normalized"}:
         return residuals(design, fit, kind)[at], codes[at]
     # Whitening goes along the rows, so they are put in order first.
     if order is None:
         return whitened_residuals(design, fit, most_work=most_work)[at], codes[at]
     return whitened_residuals(subset(design, at), fit, most_work=most_work), codes[at]
+
+
+def drawn_errors(design: Design, fit: Fit, seed: Seed = None) -> FloatArray:
+    """Errors drawn from their distribution given the data, over their standard deviation, length n.
+
+    Conditional residuals plus what estimation takes from simulated errors, e + (e0 - e0-hat) with e0-hat the
+    residuals of y0 = Z b0 + e0 at the same theta. Residuals have covariance sigma^2 (I - H), what is added
+    sigma^2 H: the sum is independent normal if the model holds (theta known), like the errors themselves, at
+    the cost of one solution (Chaloner & Brant 1988, Biometrika 75, with the draw by simulation). Without a
+    seed the same response has the same errors, and another response others.
+    """
+    rng = generator(crc32(design.y.tobytes()) if seed is None else seed)
+    deviation = fit.sigma if design.weights is None else fit.sigma / np.sqrt(design.weights)
+    roots = quantities.relative_factors(design, fit)
+    effects = tuple(
+        np.column_stack(
+            [
+                fit.sigma * rng.standard_normal((one.n_levels, len(roots[i]))) @ roots[i].T
+                for i in quantities.terms_of(design, factor)
+            ]
+        )
+        for factor, one in enumerate(design.factors)
+    )
+    error = deviation * rng.standard_normal(design.n_obs)
+    response = linear_predictor(design, np.zeros(design.x.shape[1]), effects) + error
+    found = kernel.solve_at(design, fit.theta, response)
+    beta = np.zeros(design.x.shape[1])
+    beta[fit.kept] = found.beta
+    lost = error - (response - linear_predictor(design, beta, found.modes))
+    drawn: FloatArray = (quantities.response_residuals(design, fit) + lost) / deviation
+    return drawn
 
 
 def autocorrelation(
@@ -115,8 +153,9 @@ def autocorrelation(
     lags
         How many; by default up to 10, or one less than the rows of the middle group.
     kind
-        Of residuals. Whitened ones are uncorrelated if the model is true; conditional ones are not: random
-        effects fitted to the same rows leave them negatively correlated within a group.
+        Of residuals. Whitened ones, and errors ``"drawn"`` given the data (:func:`drawn_errors`), are
+        uncorrelated if the model is true: the band is theirs. Conditional ones are not: random effects fitted
+        to the same rows leave them negatively correlated within a group.
     most_work
         More than this to whiten is refused, see :func:`mixwell.diagnostics.marginal.whiten`.
 
@@ -170,7 +209,9 @@ def _spread(pairs: NDArray[np.intp], n: int) -> FloatArray:
 
 def _caveat(found: Autocorrelation, order: str | None) -> str:
     text = "" if order else "Rows are taken in the order of the data, which must be that of time. "
-    if found.kind not in {"whitened", "normalized"}:
+    if found.kind == "drawn":
+        text += "Errors were drawn given the data, since whitening would take too long. "
+    elif found.kind not in {"whitened", "normalized"}:
         text += "These residuals are correlated within groups even if the model is true. "
     return text + (
         "Unequal distances in time are not taken into account; with few rows per level the random effects "

@@ -98,8 +98,8 @@ def plot_acf(
     """Autocorrelation of the residuals within groups, with the band of independent errors.
 
     Residuals are whitened, so that they are uncorrelated if the model holds. Where that is too much work
-    (many crossed levels) they are the conditional ones, which the random effects leave a little negatively
-    correlated; the axis says which.
+    (many crossed levels), errors drawn given the data stand for them: conditional residuals plus the part of
+    simulated errors that estimation takes away, so that the band holds for them, too. The axis says which.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def plot_acf(
     else:
         lag = text.say("rows apart, in order of {time}", time=text.name(time))
     whitened = found.kind == "whitened"
-    y_label = text.say("correlation (whitened)") if whitened else text.say("correlation (conditional)")
+    y_label = text.say("correlation (whitened)") if whitened else text.say("correlation (drawn errors)")
     finish(ax, title, lag, y_label)
     return ax
 
@@ -172,8 +172,8 @@ def plot_acf(
 def within_groups(
     design: Design, fit: Fit, time: str | None, group: str | None, lags: int | None
 ) -> Autocorrelation:
-    """Autocorrelation of whitened residuals, or of conditional ones where whitening takes too long."""
+    """Autocorrelation of whitened residuals, or of errors drawn where whitening takes too long."""
     try:
         return autocorrelation(design, fit, by=group, order=time, lags=lags, most_work=_MOST_WORK)
     except MixwellError:
-        return autocorrelation(design, fit, by=group, order=time, lags=lags, kind="scaled")
+        return autocorrelation(design, fit, by=group, order=time, lags=lags, kind="drawn")

@@ -99,7 +99,7 @@ CHINESE: Mapping[str, str] = {
     "density": "密度",
     "kernel density": "核密度",
     "correlation (whitened)": "相关系数（白化残差）",
-    "correlation (conditional)": "相关系数（条件残差）",
+    "correlation (drawn errors)": "相关系数（给定数据抽取的误差）",
     "leverage": "杠杆值",
     "normal quantile": "正态分位数",
     "standardized residual": "标准化残差",
