@@ -123,7 +123,7 @@ class Checking(Fitted):
         ----------
         by
             ``"row"``, the name of a grouping factor or of a categorical variable of the formula, or an array
-            of labels, one per row used.
+            of labels, one per row used; a pandas series is matched by its row labels.
         refit
             True estimates all parameters again for each deletion, from a warm start. False holds the variance
             parameters at their estimates from all rows, which is exact for them known and needs no refit

@@ -52,7 +52,7 @@ class Inference(Engine):
             ``"CR2"``: unbiased if the model is true; the one for few clusters.
         cluster
             A factor of the model or labels of the rows used, in which every random effect is nested; by
-            default the outermost grouping factor.
+            default the outermost grouping factor. A pandas series is matched by its row labels.
 
         Raises
         ------
@@ -194,7 +194,8 @@ class Inference(Engine):
         ----------
         hypothesis
             Equations in the names of ``params`` (or R's), separated by commas or in a list:
-            ``"a - b = 2, c = 0"``; or a matrix with a row per hypothesis and a column per fixed effect.
+            ``"a - b = 2, c = 0"``; or a matrix with a row per hypothesis, a column per fixed effect. Columns
+            of a data frame, and values of a series, are matched by name.
         joint
             One F test of all of them instead of a t test each. A hypothesis has one F test, whichever
             contrasts express it, however factors are coded and whatever the units; that of a term is its line
