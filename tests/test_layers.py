@@ -11,7 +11,7 @@ import mixwell
 ROOT = Path(mixwell.__file__).parent
 # In the order of ARCHITECTURE.md; modules of one line may use one another.
 STAGES = (
-    ("_kernel", "errors", "lazy", "text", "markup", "arguments", "arrays", "memory"),
+    ("_kernel", "errors", "lazy", "text", "markup", "arguments", "arrays", "memory", "files"),
     ("formula", "data"),
     ("design",),
     ("kernel",),

@@ -7,9 +7,10 @@ import io
 import json
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import pandas as pd
@@ -17,20 +18,59 @@ import pandas as pd
 import mixwell
 from mixwell.errors import MixwellError, MixwellWarning
 from mixwell.fit import quantities
+from mixwell.lazy import lazy_module
 from mixwell.models import LmerResult, lmer
 from mixwell.report import frames
+
+if TYPE_CHECKING:
+    from mixwell.report import document
+else:
+    document = lazy_module("mixwell.report.document")
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 DEMO_FORMULA = "weight ~ Treatment * sex + Lsize + (1 | Litter)"
 
 
+def check_fields(path: Path, separator: str) -> None:
+    """See that every row has as many fields as the header has names, each of them once.
+
+    pandas takes the first column for row labels where rows have one field more, fills up rows that have
+    fewer, and renames what is doubled.
+
+    Raises
+    ------
+    ValueError
+        That names the line, or the column.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream, delimiter=separator)
+        try:
+            header = next((row for row in rows if row), [])
+            doubled = [name for name, count in Counter(filter(None, header)).items() if count > 1]
+            if doubled:
+                raise ValueError(f"its header names {', '.join(map(repr, doubled))} more than once.")
+            for row in rows:
+                if len(row) != len(header) and "".join(row).strip():
+                    raise ValueError(
+                        f"line {rows.line_num} has {len(row)} fields, but the header has {len(header)}."
+                    )
+        except csv.Error as error:
+            raise ValueError(f"line {rows.line_num}: {error}.") from None
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    check_fields(path, ",")
+    return pd.read_csv(path)
+
+
 def _read_tsv(path: Path) -> pd.DataFrame:
+    check_fields(path, "\t")
     return pd.read_csv(path, sep="\t")
 
 
 READERS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
+    ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".tab": _read_tsv,
     ".parquet": pd.read_parquet,
@@ -167,17 +207,30 @@ def as_json(result: LmerResult) -> Json:
     }
 
 
+def harmless(text: str) -> str:
+    """A text that spreadsheets take for text.
+
+    >>> harmless("Days"), harmless("=1+1")
+    ('Days', "'=1+1")
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
 def as_csv(result: LmerResult) -> str:
-    """Fixed effects, then standard deviations and correlations: ``effect group term estimate ...``."""
+    """Fixed effects, then standard deviations and correlations: ``effect group term estimate ...``.
+
+    Names that a spreadsheet would run as a formula get an apostrophe before them.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["effect", "group", "term", "estimate", "std_error", "statistic"])
     for name, estimate, std_error, statistic in zip(
         result.params.index, result.params, result.bse, result.tvalues, strict=True
     ):
-        writer.writerow(["fixed", "", name, estimate, std_error, statistic])
+        writer.writerow(["fixed", "", harmless(name), estimate, std_error, statistic])
     for row in quantities.variance_components(result.design, result.fit):
-        writer.writerow(["ran_pars", row.group, frames.parameter_term(row), row.sdcor, "", ""])
+        names = map(harmless, (row.group, frames.parameter_term(row)))
+        writer.writerow(["ran_pars", *names, row.sdcor, "", ""])
     return out.getvalue()
 
 
@@ -216,6 +269,14 @@ def fit(formula: str, file: Path, ml: bool, weights: str | None, form: str) -> N
         click.echo(result.summary())
 
 
+def check_output(path: Path) -> None:
+    """Refuse a file that no report can be written to before any work is done."""
+    try:
+        document.report_path(path)
+    except MixwellError as error:
+        raise UserError(str(error)) from None
+
+
 def write_report(result: LmerResult, path: Path, lang: str, source: str) -> None:
     """Write a report and say where it is."""
     with warnings.catch_warnings(record=True) as caught:
@@ -224,8 +285,6 @@ def write_report(result: LmerResult, path: Path, lang: str, source: str) -> None
             result.report(path, "zh" if lang == "zh" else "en", source=source)
         except MixwellError as error:
             raise UserError(str(error)) from None
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror or error}.") from None
     for warning in caught:
         if issubclass(warning.category, MixwellWarning):
             click.echo(f"Warning: {warning.message}", err=True)
@@ -253,6 +312,7 @@ def report(formula: str, file: Path, output: Path, lang: str, ml: bool, weights:
     Example:
       mixwell report "Reaction ~ Days + (Days | Subject)" sleepstudy.csv -o sleep.html
     """
+    check_output(output)
     result = fitted(formula, read_file(file), reml=not ml, weights=weights)
     write_report(result, output, lang, SOURCES[file.suffix.lower()].format(str(file)))
 
@@ -262,6 +322,7 @@ def report(formula: str, file: Path, output: Path, lang: str, ml: bool, weights:
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
 def demo(path: Path, lang: str) -> None:
     """Fit the rat-pup model to the data that come with the package, and write its report to PATH."""
+    check_output(path)
     data = mixwell.datasets.load_ratpups()
     click.echo(
         f"Birth weights of {len(data)} rat pups in {data['Litter'].nunique()} litters, three treatments.\n"

@@ -267,3 +267,58 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     result = run("fit", "体重 ~ (1 | 窝)", path)
     assert result.exit_code == 2
     assert "not encoded in UTF-8" in result.stderr
+
+
+# Header, first row -> part of the refusal.
+RAGGED = {
+    "a comma at the end": ("y,x,g,h\n", "{y},{x},{g},1,\n", "line 2 has 5 fields, but the header has 4"),
+    "one field too few": ("y,x,g,h\n", "{y},{x},{g}\n", "line 2 has 3 fields, but the header has 4"),
+    "row names": ("y,x,g\n", "1,{y},{x},{g}\n", "line 2 has 4 fields, but the header has 3"),
+    "doubled name": ("y,x,g,x\n", "{y},{x},{g},1\n", "its header names 'x' more than once"),
+    "doubled quoted": ('y,"x",g,x\n', "{y},{x},{g},1\n", "its header names 'x' more than once"),
+}
+
+
+@pytest.mark.parametrize("extension", ["csv", "tsv"])
+@pytest.mark.parametrize("kind", RAGGED)
+def test_rows_and_header_must_agree(tmp_path: Path, kind: str, extension: str) -> None:
+    header, row, answer = RAGGED[kind]
+    data = grouped()
+    text = header + "".join(
+        row.format(y=y, x=x, g=g) for y, x, g in zip(data["y"], data["x"], data["g"], strict=True)
+    )
+    path = tmp_path / f"data.{extension}"
+    path.write_text(text.replace(",", "\t") if extension == "tsv" else text, encoding="utf-8")
+    assert_user_error(run("fit", "y ~ x + (1 | g)", path), answer)
+
+
+def test_what_agrees_is_read_as_before(tmp_path: Path) -> None:
+    """A byte order mark, blank lines, quoted separators and lines, unnamed and repeatedly empty columns."""
+    data = grouped()
+    wanted = mw.lmer("y ~ x + (1 | g)", data).params["x"]
+    lines = [f'{y},{x},"{g}, or\nso",,' for y, x, g in zip(data["y"], data["x"], data["g"], strict=True)]
+    path = tmp_path / "data.csv"
+    path.write_text(
+        "\ufeffy,x,g,,\r\n\r\n" + "\r\n\r\n".join(lines) + "\r\n\r\n", encoding="utf-8", newline=""
+    )
+    content = strict_json(run("fit", "y ~ x + (1 | g)", path, "--format", "json").stdout)
+    assert content["fixed_effects"][1]["estimate"] == pytest.approx(wanted, rel=1e-12)  # type: ignore[index]
+
+
+def test_csv_cells_are_no_formulas_of_spreadsheets(tmp_path: Path) -> None:
+    data = grouped().rename(columns={"x": "=1+1", "g": "@g"})
+    data["-u"] = np.arange(len(data)) % 2 - 0.5
+    data["+t"] = np.where(np.arange(len(data)) % 3 == 0, "\ta", "b")
+    path = tmp_path / "data.csv"
+    data.to_csv(path, index=False)
+    rows = list(
+        csv.reader(
+            io.StringIO(
+                run("fit", "y ~ `=1+1` + `-u` + `+t` + (`=1+1` | `@g`)", path, "--format", "csv").stdout
+            )
+        )
+    )
+    texts = [cell for row in rows[1:] for cell in row[:3]]
+    assert {"'=1+1", "'-u", "'@g"} <= set(texts)
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in texts)
+    assert all(row[3] == "" or np.isfinite(float(row[3])) for row in rows[1:])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
+import pickle
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ import pytest
 from mixwell.data.columns import Factor, Logicals, Numbers, as_factor, label
 from mixwell.data.frame import open_frame
 from mixwell.data.native import to_native
+from mixwell.data.output import Origin, noted_frame
 from mixwell.errors import DataError
 
 NUMBERS = [3.0, 1.5, None, 2.0]
@@ -219,3 +223,23 @@ def test_pandas_results_keep_row_labels() -> None:
     result = to_native({"x": [1.0, 2.0]}, "pandas", index=pd.Index(["r", "s"]))
     assert isinstance(result, pd.DataFrame)
     assert result.index.tolist() == ["r", "s"]
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "frame.copy": lambda frame: frame.copy(),
+    "pickle": lambda frame: pickle.loads(pickle.dumps(frame)),
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+def test_a_copy_keeps_the_note_and_what_is_computed_has_none(way: str) -> None:
+    frame: Any = noted_frame(Origin("pandas", None), {"term": ["x"], "p_value": [0.5]}, "By this method.")
+    made = COPIES[way](frame)
+    assert made.note == frame.note
+    assert repr(made) == repr(frame)
+    assert made._repr_html_() == frame._repr_html_()
+    made.note = "Another."
+    assert frame.note == "By this method."
+    assert not hasattr(made[["term"]], "note")

@@ -66,6 +66,12 @@ class NotedFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
+    def copy(self, deep: bool = True) -> NotedFrame:  # type: ignore[misc]
+        """The same frame with the same remark; what is computed from it has none."""
+        made = NotedFrame(super().copy(deep))
+        made.note = self.note
+        return made
+
     def __repr__(self) -> str:
         text = self._text(index=not isinstance(self.index, pd.RangeIndex))
         if max(map(len, text.splitlines())) > WIDTH:

@@ -156,8 +156,10 @@ def _check_balance(formula: str, tokens: list[Token]) -> None:
 def shown(formula: str) -> str:
     """A formula in quotes, as messages show it: the beginning of a long one.
 
-    >>> shown("y ~ x"), shown("y ~ " + "x + " * 500)[-22:]
-    ("'y ~ x'", "x + ' ... (2,004 characters)"[-22:])
+    >>> shown("y ~ x")
+    "'y ~ x'"
+    >>> shown("y ~ " + " + ".join(["x"] * 500))[-24:]
+    " x + ... (2,001 characters)"[-24:]
     """
     if len(formula) <= _MOST_SHOWN:
         return repr(formula)

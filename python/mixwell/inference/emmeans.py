@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
@@ -278,7 +278,7 @@ class EmMeans:
         means = self.means
         factors = self.factors
         if by is not None:
-            chosen = listed_names(by)
+            chosen = listed_names(by, means.labels)
             for name in chosen:
                 if name not in means.labels:
                     raise DataError(f"by: {name!r} is not among the means{near(name, means.labels)}")
@@ -609,17 +609,40 @@ def polynomial(n: int, degree: int) -> FloatArray:
 # ---- means and slopes
 
 
-def listed_names(given: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Names as given: a list, or text like ``"a * b"``."""
+def listed_names(given: str | Sequence[str] | None, known: Container[str] = ()) -> tuple[str, ...]:
+    """Names as given: a list, or text like ``"a * b"``.
+
+    A text that is one of those ``known`` is that name, whatever characters it has; in longer texts such a
+    name stands in backticks.
+    """
     if given is None:
         return ()
     if isinstance(given, str):
-        return tuple(name.strip(" `") for name in re.split(r"[*:+]", given) if name.strip(" `"))
+        if given in known:
+            return (given,)
+        return tuple(name for name in map(_bare, _split(given, "*:+")) if name)
     return tuple(given)
 
 
+def _split(text: str, separators: str) -> list[str]:
+    """The parts of a text between separators that are not in backticks."""
+    parts = [""]
+    for piece in re.findall(r"`[^`]*`|.", text, flags=re.DOTALL):
+        if piece in separators:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
+def _bare(name: str) -> str:
+    """A name without the blanks around it, and without its backticks."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == "`" else name.strip(" `")
+
+
 def _specs(
-    specs: str | Sequence[str], by: str | Sequence[str] | None
+    specs: str | Sequence[str], by: str | Sequence[str] | None, known: Container[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Variables asked for and variables to divide by, also from ``"~ a * b | c"``."""
     if not isinstance(specs, str) and not (
@@ -628,18 +651,19 @@ def _specs(
         raise MixwellError(
             f"Marginal means of what? Give names of variables of the fixed part, not {specs!r}."
         )
-    if isinstance(specs, str) and "~" in specs:
-        left, _, specs = specs.partition("~")
+    whole = isinstance(specs, str) and specs in known
+    if isinstance(specs, str) and not whole and len(sides := _split(specs, "~")) > 1:
+        left, specs = sides[0], "~".join(sides[1:])
         if left.strip():
             raise MixwellError(
                 f"{left.strip()!r} left of '~': first the means, emmeans({specs.strip()!r}), then "
                 f".contrast({left.strip()!r}) of them."
             )
-    if isinstance(specs, str) and "|" in specs:
-        specs, _, bar = specs.partition("|")
-        by = (*listed_names(by), *listed_names(bar))
-    factors = listed_names(specs)
-    divide = listed_names(by)
+    divide = listed_names(by, known)
+    if isinstance(specs, str) and not whole and len(parts := _split(specs, "|")) > 1:
+        specs = parts[0]
+        divide += listed_names("|".join(parts[1:]), known)
+    factors = listed_names(specs, known)
     if not factors:
         raise MixwellError("Marginal means of what? Give the name of a variable of the fixed part.")
     # As in R, "1" is the mean of everything.
@@ -737,7 +761,7 @@ def emmeans(
     """
     check_level(level)
     check_one_of("type", type_, ("link", "response"))
-    factors, divide = _specs(specs, by)
+    factors, divide = _specs(specs, by, design.variables)
     if not len(fit.beta):
         raise ModelError("The model has no fixed effects, so there are no marginal means.")
     means, factors, over, nests = _means(design, fit, factors, divide, at, weights, slope_of)

@@ -62,7 +62,7 @@ def joint_tests(
     See :meth:`mixwell.models.LmerResult.joint_tests`.
     """
     grid = reference_grid(design, at)
-    inner = tuple(grid.position(name) for name in listed_names(by))
+    inner = tuple(grid.position(name) for name in listed_names(by, design.variables))
     factors = tuple(
         i for i, axis in enumerate(grid.axes) if axis.averaged and len(axis.texts) > 1 and i not in inner
     )

@@ -185,7 +185,7 @@ def plot_boxplot(
     ax.set_xlim(-0.6, len(table.x_levels) - 0.4)
     name_levels(ax, table, text)
     handles = [
-        Line2D([], [], color=style.colour(j), marker=style.marker(j), linestyle="", label=level)
+        Line2D([], [], color=style.colour(j), marker=style.marker(j), linestyle="", label=style.entry(level))
         for j, level in enumerate(table.hue_levels)
     ]
     finish(
@@ -418,7 +418,9 @@ def plot_spaghetti(
             elinewidth=1.2,
             capsize=2,
             zorder=5,
-            label=text.say("mean ± SE") if series is None else text.say("{level}: mean ± SE", level=level),
+            label=style.entry(
+                text.say("mean ± SE") if series is None else text.say("{level}: mean ± SE", level=level)
+            ),
         )
     ax.autoscale_view()
     if ticks is not None:

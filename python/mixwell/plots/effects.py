@@ -228,7 +228,7 @@ def plot_effects(
     count = len(found.series)
     for j, name in enumerate(found.series):
         colour = style.colour(j)
-        label = name if by is not None else None
+        label = style.entry(name) if by is not None else None
         if found.ticks is None:
             ax.plot(
                 found.x, found.mean[j], color=colour, label=label, linestyle=("-", "--", "-.", ":")[j % 4]

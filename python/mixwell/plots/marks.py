@@ -210,7 +210,7 @@ def draw_middle_halves(
             colour=colour,
             width=1.6 if len(shown) <= 100 else 0.9,
             alpha=0.6,
-            label=name or words.say("middle half"),
+            label=style.entry(name or words.say("middle half")),
         )
         ax.scatter(
             at[some],

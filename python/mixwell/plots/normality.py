@@ -226,6 +226,6 @@ def draw_many_quantiles(
             marker=style.marker(i),
             linewidths=0,
             alpha=0.8,
-            label=effect_by_group(table, design, text) if by_group else text.name(table.name),
+            label=style.entry(effect_by_group(table, design, text) if by_group else text.name(table.name)),
             zorder=3,
         )

@@ -9,8 +9,10 @@ from typing import ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.text import Text
 
 from mixwell.arguments import check_level
 from mixwell.design.record import Design
@@ -136,7 +138,36 @@ def settings() -> dict[str, object]:
         "legend.fontsize": 8.5,
         "legend.handlelength": 1.6,
         "lines.linewidth": 1.5,
+        # A dollar sign in the name of a column is one.
+        "text.parse_math": False,
     }
+
+
+def entry(name: str) -> str:
+    """A name for the legend, which leaves out what begins with an underscore.
+
+    >>> entry("Days"), entry("_x")
+    ('Days', ' _x')
+    """
+    return f" {name}" if name.startswith("_") else name
+
+
+def as_typed(picture: object, ax: Axes | None, labels: Mapping[str, str]) -> None:
+    """Show texts as they are, also in Axes that were there before: names are no formulas.
+
+    What the caller's own labels write between dollar signs is one, and so are powers of ten on an axis.
+    """
+    root = ax if ax is not None else picture.figure if isinstance(picture, Axes) else picture
+    if not isinstance(root, Artist):
+        return
+    for one in [root] if isinstance(root, Axes) else root.findobj(Axes):
+        # Made now, they are among the texts below; made when drawn, they would be the default's.
+        one.get_xticklabels()
+        one.get_yticklabels()
+    math = ["\\mathdefault", *(" ".join(label.split()) for label in labels.values() if label.count("$") > 1)]
+    for text in root.findobj(Text):
+        shown = " ".join(text.get_text().split())
+        text.set_parse_math(any(part in shown for part in math))
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -145,17 +176,23 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
-        check_arguments(draw.__name__, signature, args, kwargs)
+        ax, labels = check_arguments(draw.__name__, signature, args, kwargs)
         with mpl.rc_context(settings()):  # type: ignore[arg-type]
-            return draw(*args, **kwargs)
+            picture = draw(*args, **kwargs)
+            as_typed(picture, ax, labels)
+            return picture
 
     return drawn
 
 
 def check_arguments(
     name: str, signature: inspect.Signature, args: Sequence[object], kwargs: Mapping[str, object]
-) -> None:
+) -> tuple[Axes | None, Mapping[str, str]]:
     """What every picture is asked in the same way: Axes, names, a level, the records of a fit.
+
+    Returns
+    -------
+    The Axes and the names.
 
     Raises
     ------
@@ -180,3 +217,4 @@ def check_arguments(
     if labels is not None and not isinstance(labels, Mapping):
         raise MixwellError(f'labels= takes names of variables, {{"weight": "Weight (g)"}}, not {labels!r}.')
     check_level(level)
+    return ax, labels or {}

@@ -12,6 +12,7 @@ from mixwell.data.output import Origin
 from mixwell.design.record import Design
 from mixwell.diagnostics.checks import check
 from mixwell.errors import MixwellError
+from mixwell.files import writable, write_text
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
 from mixwell.lazy import lazy_module
@@ -74,15 +75,25 @@ class Report:
         Raises
         ------
         MixwellError
-            If the name ends otherwise.
+            If the name ends otherwise, or the file cannot be written; one that was there is kept then.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in (*_HTML, *_TEXT):
-            known = ", ".join((*_HTML, *_TEXT))
-            raise MixwellError(f"{target}: reports are written to files that end in {known}.")
-        target.write_text(self.html if suffix in _HTML else f"{self}\n", encoding="utf-8")
-        return target
+        target = report_path(path)
+        return write_text(target, self.html if target.suffix.lower() in _HTML else f"{self}\n")
+
+
+def report_path(path: str | Path) -> Path:
+    """Where a report can be written, decided before it is made.
+
+    Raises
+    ------
+    MixwellError
+        If the name does not end as those of reports do, or cannot be written.
+    """
+    target = writable(path)
+    if target.suffix.lower() not in (*_HTML, *_TEXT):
+        known = ", ".join((*_HTML, *_TEXT))
+        raise MixwellError(f"{target}: reports are written to files that end in {known}.")
+    return target
 
 
 def make_report(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mixwell.arguments import check_one_of
 from mixwell.errors import MixwellError
+from mixwell.files import write_text, write_whole
 from mixwell.lazy import lazy_module
 from mixwell.text import display_width, flow, pad
 
@@ -263,7 +264,7 @@ def rendered(table: Table, fmt: str, path: str | Path | None = None) -> Rendered
     Raises
     ------
     MixwellError
-        If there is no such format, or python-docx is needed and absent.
+        If there is no such format, python-docx is needed and absent, or the file cannot be written.
     """
     check_one_of("fmt", fmt, FORMATS)
     if fmt == "docx":
@@ -274,9 +275,9 @@ def rendered(table: Table, fmt: str, path: str | Path | None = None) -> Rendered
                 "Tables for Word need the package python-docx: pip install 'mixwell[docx]'."
             ) from None
         if path is not None:
-            document.save(str(path))
+            write_whole(path, document.save)
         return document
     text = RenderedTable(_RENDERERS[fmt](table), to_html(table))
     if path is not None:
-        Path(path).write_text(f"{text}\n", encoding="utf-8")
+        write_text(path, f"{text}\n")
     return text

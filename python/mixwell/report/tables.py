@@ -14,13 +14,14 @@ from mixwell.arguments import check_level, check_one_of
 from mixwell.design.record import Design
 from mixwell.diagnostics.method import robust_method
 from mixwell.errors import MixwellError
+from mixwell.files import writable
 from mixwell.fit import convergence, quantities
 from mixwell.fit.record import Fit
 from mixwell.inference import icc_r2
 from mixwell.inference.compare import check_fits
 from mixwell.inference.contrast import Approximation, RowTests, row_tests
 from mixwell.inference.degrees_of_freedom import Ddf, approximation, check_ddf
-from mixwell.report.formats import RenderedTable, Table, TableFormat, TableRow, rendered
+from mixwell.report.formats import FORMATS, RenderedTable, Table, TableFormat, TableRow, rendered
 from mixwell.report.words import Lang, Words, beside, p_short, percent, words
 from mixwell.text import number
 
@@ -313,6 +314,9 @@ def model_table(
     """The table of one model; see ``LmerResult.table``."""
     text = words(lang)
     check_level(level)
+    check_one_of("fmt", fmt, FORMATS)
+    if path is not None:
+        writable(path)
     model = assess(design, fit, text, ddf=ddf, robust=robust, cluster=cluster)
     return rendered(one_model(model, text, level=level, stars=stars), fmt, path)
 
@@ -418,6 +422,9 @@ def table(
         )
     text = words(lang)
     check_level(level)
+    check_one_of("fmt", fmt, FORMATS)
+    if path is not None:
+        writable(path)
     titles = [f"({i + 1})" for i in range(len(models))] if names is None else list(map(str, names))
     if len(titles) != len(models):
         raise MixwellError(f"table(): {len(titles)} names for {len(models)} models.")

@@ -143,7 +143,7 @@ class MarginalMeans(Engine):
         method, title = self._method(ddf, robust, cluster)
         lines = simple_effects.joint_tests(self.design, self.fit, method, by=by, at=at)
         tests = [(line.term, line.within, line.test) for line in lines if line.test is not None]
-        names = marginal_means.listed_names(by)
+        names = marginal_means.listed_names(by, self.design.variables)
         return noted_frame(
             self._origin,
             {

@@ -129,11 +129,12 @@ class Telling(Inference):
         >>> print(str(report).splitlines()[0])
         Mixed-model report: Reaction
         """
+        target = None if path is None else document.report_path(path)
         made = document.make_report(
             self.design, self.fit, self._origin, lang=lang, source=source, control=self.control, labels=labels
         )
-        if path is not None:
-            made.save(path)
+        if target is not None:
+            made.save(target)
         return made
 
     def tidy(
