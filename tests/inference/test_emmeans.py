@@ -94,7 +94,7 @@ def test_square_root_response_matches_r() -> None:
     check(means.frame, R["sqrt_response"])
     plain = pups("sqrt").emmeans("Treatment", ddf=KR)
     pd.testing.assert_frame_equal(means.contrast().frame, plain.contrast().frame)
-    assert any("sqrt scale" in note for note in means.contrast().notes)
+    assert any("scale of sqrt(weight)" in note for note in means.contrast().notes)
 
 
 def test_slopes_match_r() -> None:

@@ -108,6 +108,7 @@ def makers() -> dict[str, Callable[[], mw.LmerResult]]:
         ),
         "log": lambda: fit_of("log(y) ~ x * arm + (x | g)", positive()),
         "log2": lambda: fit_of("log2(y) ~ arm + (1 | g)", positive()),
+        "log of a sum": lambda: fit_of("log(y + 1) ~ x + arm + (1 | g)", positive()),
         "sqrt": lambda: fit_of("sqrt(y) ~ x + (1 | g)", positive()),
         "bent": lambda: fit_of("y ~ x + I(x^2) + (1 | g)", data),
         "products": lambda: fit_of("y ~ x * o + arm * x * o + (1 | g)", data),
@@ -272,7 +273,7 @@ def test_numbers_are_those_of_the_fit() -> None:
     narrative = told(fit, words("en"))
     fixed = numbers_in(narrative, "fixed_effects")
     ends = fit.conf_int().loc["Days"]
-    assert f"changes by {fit.params['Days']:.2f}" in " ".join(fixed.split())
+    assert f"rises by {fit.params['Days']:.2f}" in " ".join(fixed.split())
     assert f"95% CI {ends['conf_low']:.2f} to {ends['conf_high']:.2f}, p < 0.001" in " ".join(fixed.split())
     variance = " ".join(numbers_in(narrative, "variance").split())
     assert f"make up {100 * fit.icc().adjusted:.1f}%" in variance
@@ -377,7 +378,7 @@ def test_coefficients_are_told_where_they_hold() -> None:
     assert "when Treatment is Control, sex is Male and Lsize is 0, the mean of weight is 8.323" in text
     assert "for Treatment = High is 0.906 lower than for Control when sex is Male" in text
     text = section("growth", "fixed_effects")
-    assert "per additional unit of age, the mean of distance changes by 0.7844 when Sex is Male" in text
+    assert "per additional unit of age, the mean of distance rises by 0.7844 when Sex is Male" in text
     assert "for Sex = Female is 1.03 higher than for Male when age is 0" in text
 
 

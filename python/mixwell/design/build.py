@@ -47,6 +47,7 @@ from mixwell.design.record import (
     Recipe,
     Rows,
 )
+from mixwell.design.response import response_transform
 from mixwell.errors import DataError, FormulaError
 from mixwell.formula.expand import Bar
 from mixwell.formula.expression import Name, Node, names, time_names
@@ -200,6 +201,7 @@ def build_design(
             terms=tuple(tuple(column.plan for column in term) for _, _, term in terms),
             factors=tuple(factors[name][1] for name in factor_names),
             constants=constants,
+            response=response_transform(parsed.response, columns, values.states),
             offset=offset if isinstance(offset, str) else None,
             offset_is_array=offset is not None and not isinstance(offset, str),
             weights=weights if isinstance(weights, str) else None,

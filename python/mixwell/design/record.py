@@ -15,6 +15,7 @@ from mixwell.data.frame import FrameKind
 from mixwell.data.labelled import in_order
 from mixwell.design.coding import ColumnPlan, VariableCoding
 from mixwell.design.evaluate import States
+from mixwell.design.response import ResponseTransform
 from mixwell.formula.expression import Node
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula
@@ -192,6 +193,8 @@ class Recipe:
         One per grouping factor of the design.
     constants
         Names of the formula that are no columns, ``pi``.
+    response
+        How the response is made from a column, and back.
     offset
         Name of the column given as ``offset=``, if any.
     offset_is_array
@@ -207,6 +210,7 @@ class Recipe:
     terms: tuple[tuple[ColumnPlan, ...], ...]
     factors: tuple[GroupingRecipe, ...]
     constants: frozenset[str]
+    response: ResponseTransform
     offset: str | None
     offset_is_array: bool
     weights: str | None = None

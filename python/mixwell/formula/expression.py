@@ -280,6 +280,8 @@ def written(node: Node) -> str:
     >>> text = "lag(x,g , steps=2)"
     >>> written(parse_expression(tokenize(text), text))
     'lag(x, g, steps=2)'
+    >>> written(parse_expression(tokenize("2*(y+1)^2"), "2*(y+1)^2"))
+    '2 * (y + 1)^2'
     """
     match node:
         case Name(value):
@@ -289,12 +291,32 @@ def written(node: Node) -> str:
         case Text(value):
             return repr(value)
         case Unary(operator, operand):
-            return f"{operator}{written(operand)}"
+            return f"{operator}{_enclosed(operand, _strength(node))}"
         case Binary(operator, left, right):
-            return f"{written(left)}{operator}{written(right)}"
+            sign = operator if operator in ("^", "/", ":") else f" {operator} "
+            own = _BINDING[operator]
+            # As they are read: powers group from the right and take a signed exponent.
+            most = (own + 1, _SIGN) if operator == "^" else (own, own + 1)
+            return f"{_enclosed(left, most[0])}{sign}{_enclosed(right, most[1])}"
         case Call(function, arguments, keywords):
             given = [*map(written, arguments), *(f"{name}={written(value)}" for name, value in keywords)]
             return f"{function}({', '.join(given)})"
+
+
+def _strength(node: Node) -> int:
+    """How tightly the outermost operator of an expression binds."""
+    match node:
+        case Unary(operator, _):
+            return _NOT if operator == "!" else _SIGN
+        case Binary(operator, _, _):
+            return _BINDING[operator]
+        case _:
+            return max(_BINDING.values()) + 1
+
+
+def _enclosed(node: Node, least: int) -> str:
+    """An operand as text, in parentheses where its operator binds less tightly than ``least``."""
+    return written(node) if _strength(node) >= least else f"({written(node)})"
 
 
 def names(node: Node) -> Iterator[str]:

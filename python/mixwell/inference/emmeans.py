@@ -20,9 +20,9 @@ from mixwell.data.frame import near
 from mixwell.data.labelled import by_names
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
+from mixwell.design.response import ResponseTransform
 from mixwell.errors import DataError, MixwellError, ModelError
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import Call, Node
 from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, row_tests, t_quantile
 from mixwell.inference.estimable import aliasing, estimable, without_rounding
@@ -48,46 +48,6 @@ DEFAULT_ADJUST = {
 STEP = 1e-4
 # What stands for no factor at all.
 OVERALL = "1"
-
-
-@dataclass(frozen=True, slots=True)
-class Transform:
-    """The transformation of the response: ``name``, its inverse, and the inverse's derivative."""
-
-    name: str
-
-    def inverse(self, value: FloatArray) -> FloatArray:
-        """To the scale of the response."""
-        if self.name == "log":
-            return np.exp(value)
-        if self.name == "log2":
-            return np.exp2(value)
-        if self.name == "log10":
-            return np.asarray(10.0**value)
-        if self.name == "log1p":
-            return np.expm1(value)
-        return np.asarray(value**2)  # sqrt
-
-    def derivative(self, value: FloatArray) -> FloatArray:
-        """Of the inverse."""
-        if self.name == "sqrt":
-            return 2 * value
-        base = {"log2": np.log(2.0), "log10": np.log(10.0)}.get(self.name, 1.0)
-        return np.asarray(base * (np.exp(value) if self.name == "log1p" else self.inverse(value)))
-
-    @property
-    def makes_ratios(self) -> bool:
-        """Whether differences become ratios."""
-        return self.name in ("log", "log2", "log10")
-
-
-def response_transform(node: Node) -> Transform | None:
-    """The transformation that a response is written with, if it is one that can be undone here."""
-    if isinstance(node, Call) and len(node.arguments) == 1 and not node.keywords:
-        name = node.function.removeprefix("np.").removeprefix("numpy.")
-        if name in ("log", "log2", "log10", "log1p", "sqrt"):
-            return Transform(name)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +107,7 @@ class Basis:
     beta: FloatArray
     method: Approximation
     level: float
-    transform: Transform | None
+    transform: ResponseTransform | None
     origin: Origin
     notes: tuple[str, ...]
 
@@ -167,8 +127,44 @@ def _tests(basis: Basis, means: Means, null: float = 0.0) -> RowTests:
     return RowTests(*columns)
 
 
+def _carried_back(
+    transform: ResponseTransform | None,
+    estimate: FloatArray,
+    std_error: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Estimates, their standard errors by the delta method, and intervals, with the transformation undone."""
+    if transform is None:
+        return estimate, std_error, low, high
+    value = transform.inverse(estimate)
+    slope = np.where(np.isnan(value), np.nan, np.abs(transform.derivative(estimate)))
+    return value, slope * std_error, *transform.interval(low, high)
+
+
 def _shown(names: Sequence[object]) -> str:
     return ", ".join(str(name) for name in names)
+
+
+def _named(means: Means, rows: NDArray[np.intp]) -> str:
+    """The labels of some rows, of the first five at most."""
+    cells = [_shown([values[i] for values in means.labels.values()]) for i in rows[:5]]
+    return "; ".join(cells) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+
+
+def _beyond(means: Means, basis: Basis) -> tuple[str, ...]:
+    """A sentence on rows that are outside of what the transformation leads to, if there are any."""
+    transform = basis.transform
+    if transform is None:
+        return ()
+    carried = transform.inverse(means.rows @ basis.beta + means.offset)
+    rows = np.flatnonzero(means.known & np.isnan(carried))
+    if not len(rows):
+        return ()
+    return (
+        f"Outside of the values that {transform.name} can have, so not carried back to "
+        f"{transform.quantity}: {_named(means, rows)}.",
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -197,12 +193,13 @@ class EmMeans:
         """
         tests = _tests(self.basis, self.means)
         half = _quantiles(tests.df, self.basis.level) * tests.std_error
-        estimate, low, high = tests.estimate, tests.estimate - half, tests.estimate + half
-        std_error = tests.std_error
-        if self.basis.transform is not None:
-            transform = self.basis.transform
-            std_error = np.abs(transform.derivative(estimate)) * std_error
-            estimate, low, high = map(transform.inverse, (estimate, low, high))
+        estimate, std_error, low, high = _carried_back(
+            self.basis.transform,
+            tests.estimate,
+            tests.std_error,
+            tests.estimate - half,
+            tests.estimate + half,
+        )
         return frame(
             self.basis.origin,
             {
@@ -217,16 +214,13 @@ class EmMeans:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was averaged over, the degrees of freedom, and which rows are not estimable."""
+        """What was averaged over, the degrees of freedom, and which rows have no numbers, and why."""
+        notes = list(self.basis.notes)
         lost = np.flatnonzero(~self.means.known)
-        if not len(lost):
-            return self.basis.notes
-        cells = [_shown([values[i] for values in self.means.labels.values()]) for i in lost[:5]]
-        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-        return (
-            *self.basis.notes,
-            f"Not estimable, since the data have no such combination: {'; '.join(cells)}{more}.",
-        )
+        if len(lost):
+            cells = _named(self.means, lost)
+            notes.append(f"Not estimable, since the data have no such combination: {cells}.")
+        return (*notes, *_beyond(self.means, self.basis))
 
     def contrast(
         self,
@@ -292,13 +286,14 @@ class EmMeans:
         if adjust == "default":
             adjust = DEFAULT_ADJUST.get(name) if side == "two-sided" else None
         check_method(adjust, pairwise=name in ("pairwise", "revpairwise"), side=side)
-        ratio = self.basis.transform is not None and self.basis.transform.makes_ratios
+        ratio = self.basis.transform is not None and bool(self.basis.transform.logged)
         texts: list[str] = []
         rows: list[FloatArray] = []
         offsets: list[float] = []
         known: list[bool] = []
         labels: dict[str, list[object]] = {by_name: [] for by_name in means.by}
         sizes: list[int] = []
+        sums: list[float] = []
         for family in means.families():
             if interaction is None:
                 names = [" ".join(str(means.labels[f][i]) for f in factors) for i in family]
@@ -315,6 +310,7 @@ class EmMeans:
                 offsets.append(float(weights @ means.offset[family]))
                 known.append(bool(means.known[family][weights != 0].all()))
                 sizes.append(len(family))
+                sums.append(float(weights.sum()))
                 for by_name in means.by:
                     labels[by_name].append(means.labels[by_name][family[0]])
         for text, row, determined in zip(texts, rows, known, strict=True):
@@ -327,13 +323,9 @@ class EmMeans:
             {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(known)
         )
         basis = self.basis
-        if basis.transform is not None and not basis.transform.makes_ratios:
-            # Differences of square roots cannot be carried back.
-            basis = replace(
-                basis,
-                transform=None,
-                notes=(*basis.notes, f"Contrasts are on the {basis.transform.name} scale."),
-            )
+        if basis.transform is not None and not np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDING):
+            basis, shift = _of_differences(basis, basis.transform)
+            contrasts = replace(contrasts, offset=contrasts.offset - shift * np.array(sums))
         return Contrasts(contrasts, basis, adjust, tuple(sizes), float(null), side)
 
     def __repr__(self) -> str:
@@ -341,6 +333,23 @@ class EmMeans:
 
     def _repr_html_(self) -> str:
         return _html(self.frame, self.notes)
+
+
+def _of_differences(basis: Basis, transform: ResponseTransform) -> tuple[Basis, float]:
+    """What tables of contrasts are made with, and what to take off for each unit of the sum of weights."""
+    undone = transform.differences()
+    if undone is None:
+        note = (
+            f"Contrasts are on the scale of {transform.name}: differences on it have no counterpart in "
+            f"{transform.quantity}."
+        )
+        return replace(basis, transform=None, notes=(*basis.notes, note)), 0.0
+    note = (
+        f"Contrasts are ratios of {undone.quantity}, tested on the scale of {transform.name}."
+        if transform.logged
+        else f"Contrasts are differences of {undone.quantity}."
+    )
+    return replace(basis, transform=undone, notes=(*basis.notes, note)), transform.shift
 
 
 def _quantiles(df: FloatArray, level: float) -> FloatArray:
@@ -376,7 +385,8 @@ class Contrasts:
     def frame(self) -> NativeFrame:
         """``contrast``, the by variables, ``estimate std_error df statistic p_value conf_low conf_high``.
 
-        With a log response undone, estimates are ratios, tested on the log scale.
+        With the response carried back, differences of logarithms are ratios of what the logarithm is of;
+        contrasts are tested on the scale of the model.
         """
         tests = _tests(self.basis, self.means, self.null)
         p_value, critical = np.full(len(self.sizes), np.nan), np.full(len(self.sizes), np.nan)
@@ -400,11 +410,9 @@ class Contrasts:
             (low if self.side == "less" else high)[~np.isnan(half)] = (
                 -np.inf if self.side == "less" else np.inf
             )
-        std_error = tests.std_error
-        if self.basis.transform is not None:
-            transform = self.basis.transform
-            std_error = np.abs(transform.derivative(estimate)) * std_error
-            estimate, low, high = map(transform.inverse, (estimate, low, high))
+        estimate, std_error, low, high = _carried_back(
+            self.basis.transform, estimate, tests.std_error, low, high
+        )
         return frame(
             self.basis.origin,
             {
@@ -424,12 +432,14 @@ class Contrasts:
         """Degrees of freedom, averaging and adjustment, in sentences."""
         notes = list(self.basis.notes)
         if self.null:
-            notes.append(f"Tested against {self.null:g}.")
+            transform = self.basis.transform
+            scale = "" if transform is None else f" on the scale of {transform.name}"
+            notes.append(f"Tested against {self.null:g}{scale}.")
         if self.side != "two-sided":
             notes.append(f"P-values and intervals are one-sided: is the contrast {self.side}?")
         if self.adjust is not None:
             notes.append(f"P-values and intervals adjusted by the {self.adjust} method.")
-        return tuple(notes)
+        return (*notes, *_beyond(self.means, self.basis))
 
     def __repr__(self) -> str:
         return _page(self.frame, self.notes)
@@ -449,11 +459,11 @@ def _cells(table: NativeFrame) -> dict[str, list[str]]:
     digits = min(max(2 - int(np.floor(np.log10(min(errors)))), 0), 9) if errors else 3
     largest = max((abs(value) for value in columns["estimate"] if np.isfinite(value)), default=0.0)
 
-    def text(name: str, value: object) -> str:
+    def text(name: str, value: object, df: float) -> str:
         if not isinstance(value, float) or name not in (*HEADS, "estimate", "df"):
             return f"{value:.6g}" if isinstance(value, float) else str(value)
         if np.isnan(value):
-            return "nonEst"
+            return "nonEst" if np.isnan(df) else "outside"
         if np.isinf(value):
             return "Inf" if value > 0 else "-Inf"
         if name == "p_value":
@@ -462,7 +472,10 @@ def _cells(table: NativeFrame) -> dict[str, list[str]]:
             return f"{value:.{1 if name == 'df' else 2}f}"
         return f"{value:.4g}" if largest >= 1e7 or digits == 9 else f"{value:.{digits}f}"
 
-    return {HEADS.get(name, name): [text(name, v) for v in column] for name, column in columns.items()}
+    return {
+        HEADS.get(name, name): [text(name, v, df) for v, df in zip(column, columns["df"], strict=True)]
+        for name, column in columns.items()
+    }
 
 
 def _page(table: NativeFrame, notes: Sequence[str]) -> str:
@@ -768,20 +781,30 @@ def emmeans(
     recipe = design.recipe
     if recipe is None:
         raise ModelError("Marginal means need the variables of a formula; this design was made without one.")
-    transform = response_transform(recipe.formula.response.expression)
+    transform = recipe.response
     if slope_of is not None and type_ == "response":
         raise MixwellError("Slopes are on the scale of the model; type must be 'link'.")
+    if type_ == "response" and transform.problem:
+        raise ModelError(
+            f"type='response' would undo the response {transform.name}, but {transform.problem}. Take "
+            "type='link', for means on the scale of the model; or make the response a column of its own "
+            "before the fit."
+        )
     notes = list(nests)
     if over:
         notes.append(f"Averaged over the levels of {', '.join(over)}.")
     notes.append(f"Degrees of freedom: {title}. Intervals of {100 * level:g}%.")
-    if transform is not None and type_ == "link":
-        notes.append(f"Results are on the {transform.name} scale of the response.")
+    if not transform.is_identity:
+        notes.append(
+            f"Results are on the scale of {transform.name}."
+            if type_ == "link"
+            else f"Means and intervals are carried back from {transform.name} to {transform.quantity}."
+        )
     basis = Basis(
         beta=fit.beta,
         method=method,
         level=level,
-        transform=transform if type_ == "response" else None,
+        transform=None if type_ == "link" or transform.is_identity else transform,
         origin=Origin(origin.kind, None),
         notes=tuple(notes),
     )

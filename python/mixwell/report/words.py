@@ -136,20 +136,33 @@ def plain(value: float) -> str:
     return f"{value:.7g}" if value == 0 or 1e-4 <= abs(value) < 1e9 else number(value)
 
 
+def alike(values: Sequence[float], std_error: float) -> list[str]:
+    """Values of one sentence, to the same place: three digits of their standard error.
+
+    >>> alike([10.46729, 7.4, 13.535], 1.5458), alike([0.0004, -0.00002], 0.012)
+    (['10.47', '7.40', '13.54'], ['0.0004', '0.0000'])
+    >>> alike([1.23456789e9, 1.2e9], 1e7)
+    ['1.2346e+09', '1.2000e+09']
+    """
+    if not (all(map(math.isfinite, values)) and math.isfinite(std_error) and std_error > 0):
+        return [number(value) for value in values]
+    place = math.floor(math.log10(std_error)) - 2
+    if place >= -7 and max(map(abs, values)) < 1e9:
+        # Zero is added so that what is rounded to zero has no sign.
+        return [f"{round(value, max(-place, 0)) + 0.0:.{max(-place, 0)}f}" for value in values]
+    return [
+        "0" if value == 0 else f"{value:.{max(math.floor(math.log10(abs(value))) - place, 0)}e}"
+        for value in values
+    ]
+
+
 def beside(value: float, std_error: float) -> str:
     """A value with as many decimals as three digits of its standard error have.
 
     >>> beside(10.46729, 1.5458), beside(0.0, 0.0), beside(1234567.0, 1000.0)
     ('10.47', '0', '1234567')
     """
-    if value == 0:
-        return "0"
-    if not (math.isfinite(value) and math.isfinite(std_error) and std_error > 0):
-        return number(value)
-    decimals = max(2 - math.floor(math.log10(std_error)), 0)
-    if decimals > 7 or abs(value) >= 1e9:
-        return number(value)
-    return f"{value:.{decimals}f}"
+    return "0" if value == 0 else alike([value], std_error)[0]
 
 
 def p_short(p_value: float) -> str:

@@ -16,10 +16,15 @@ SENTENCES: Mapping[str, str] = {
     "and_clauses": "{first} and {last}",
     "and_others": "{names} and {n} others",
     "interval": "{level} CI {low} to {high}",
+    "interval_signed": "{level} CI {low} lower to {high} higher",
+    "interval_moves": "{level} CI a fall of {low} to a rise of {high}",
+    "interval_ratio": "{level} CI of the ratio {low} to {high}",
     "rows": "{n} rows",
     "levels": "{n} levels",
     "higher": "higher",
     "lower": "lower",
+    "rises": "rises",
+    "falls": "falls",
     "change": "{size} {direction}",
     "labelled": "{name}: {label}",
     # ---- titles
@@ -103,8 +108,9 @@ SENTENCES: Mapping[str, str] = {
     "glance_terms": "At the 5% level, the tests detect effects of {names}, but none of {others}.",
     "glance_terms_all": "At the 5% level, the tests detect effects of {names}.",
     "glance_terms_none": "At the 5% level, the tests detect no effect of {names}.",
-    "glance_estimates": "Estimates with {level} confidence intervals: {estimates}.",
-    "glance_estimate": "{name} {estimate} ({low} to {high})",
+    "glance_estimates": "Estimates{scale} with {level} confidence intervals: {estimates}.",
+    "on_scale": " on the scale of {y}",
+    "glance_estimate": "{name} {estimate} ({low} to {high}){where}",
     "glance_interaction": (
         "Because of the interaction {names}, effects of the variables in it depend on one another and "
         "are not to be read singly."
@@ -201,8 +207,12 @@ SENTENCES: Mapping[str, str] = {
         "differences from a reference level."
     ),
     "model_log": (
-        "The response enters as {y}. Differences on this scale are ratios of the response, and effects "
-        "are told as such."
+        "The response enters as {y}. Differences on this scale are ratios of {what}, and effects of single "
+        "variables are told as such; all other numbers are on the scale of {y}."
+    ),
+    "model_log_of": (
+        "The response enters as {y}. Differences on this scale are ratios of {what}, not of {quantity}, "
+        "and effects of single variables are told as such; all other numbers are on the scale of {y}."
     ),
     "model_transform": "The response enters as {y}; all effects are on this scale.",
     "model_aliased": (
@@ -227,6 +237,7 @@ SENTENCES: Mapping[str, str] = {
     "where": " when {conditions}",
     "at_level": "{factor} is {level}",
     "at_zero": "{variable} is 0",
+    "level_named": "{factor} = {level}",
     "open": "; the data leave its direction open",
     "stats": "{interval}, {p}",
     "fixed_reading": "In words, each effect with the other variables held fixed:",
@@ -237,40 +248,51 @@ SENTENCES: Mapping[str, str] = {
         "the mean at one value of the predictors."
     ),
     "fixed_slope": (
-        "{name}: per additional unit of {variable}, the mean of {y} changes by {estimate}{where} "
-        "({stats}){open}."
+        "{name}: per additional unit of {variable}, the mean of {y} {moves} by {size}{where} ({stats}){open}."
     ),
     "fixed_slope_log": (
-        "{name}: per additional unit of {variable}, {y} is multiplied by {ratio}{where}, {change} "
+        "{name}: per additional unit of {variable}, {what} is multiplied by {ratio}{where}, {change} "
         "({stats}){open}."
+    ),
+    "fixed_slope_log_of": (
+        "{name}: per additional unit of {variable}, {what} is multiplied by {ratio}{where} ({stats}){open}."
     ),
     "fixed_level": (
         "{name}: the mean of {y} for {factor} = {level} is {size} {direction} than for {base}{where} "
         "({stats}){open}."
     ),
     "fixed_level_log": (
-        "{name}: {y} for {factor} = {level} is {ratio} times that for {base}{where}, {change} "
+        "{name}: {what} for {factor} = {level} is {ratio} times that for {base}{where}, {change} "
         "({stats}){open}."
     ),
+    "fixed_level_log_of": (
+        "{name}: {what} for {factor} = {level} is {ratio} times that for {base}{where} ({stats}){open}."
+    ),
+    "fixed_carried": (
+        "Carried back to {quantity}, this is {estimate} for {level} and {estimate2} for "
+        "{base}{where}{held}, {change}."
+    ),
+    "held": " with the remaining variables at their average",
     "fixed_deviation": (
         "{name}: the mean of {y} for {factor} = {level} is {size} {direction} than the average over the "
         "levels of {factor}{where} ({stats}){open}."
     ),
     "fixed_levels_pair": (
-        "{name}: the difference between {level} and {base} of {factor} changes by {estimate} from "
-        "{factor2} = {base2} to {level2}{where} ({stats}){open}."
+        "{name}: the difference in the mean of {y} between {level} and {base} of {factor}, the first minus "
+        "the second, is {size} {direction} for {factor2} = {level2} than for {base2}{where} "
+        "({stats}){open}."
     ),
     "fixed_slope_pair": (
-        "{name}: the slope of {variable} for {factor} = {level} differs from that for {base} by "
-        "{estimate}{where} ({stats}){open}."
+        "{name}: the slope of {variable} for {factor} = {level} is {size} {direction} than that for "
+        "{base}{where} ({stats}){open}."
     ),
     "fixed_slope_in": (
-        "{name}: for {factor} = {level}, the mean of {y} changes by {estimate} per additional unit of "
+        "{name}: for {factor} = {level}, the mean of {y} {moves} by {size} per additional unit of "
         "{variable}{where} ({stats}){open}."
     ),
     "fixed_slopes_pair": (
-        "{name}: per additional unit of {variable2}, the slope of {variable} changes by "
-        "{estimate}{where} ({stats}){open}."
+        "{name}: per additional unit of {variable2}, the slope of {variable} {moves} by {size}{where} "
+        "({stats}){open}."
     ),
     "fixed_curve": (
         "{names}: together these coefficients describe how {y} runs along {variable}; one by one they "
@@ -282,9 +304,9 @@ SENTENCES: Mapping[str, str] = {
     ),
     "fixed_part": (
         "{name}, part of the interaction of {variables} that is best read from marginal means, is "
-        "{estimate} ({stats}){open}."
+        "{estimate}{where} ({stats}){open}."
     ),
-    "fixed_other": "{name} is {estimate} ({stats}){open}.",
+    "fixed_other": "{name} is {estimate}{where} ({stats}){open}.",
     "fixed_untested": "{name} is {estimate}; its standard error is not defined.",
     "fixed_many": (
         "With {n} coefficients, they are not told one by one; the tests of the terms and the figures say "
@@ -296,6 +318,10 @@ SENTENCES: Mapping[str, str] = {
     "anova_unclear_all": (
         "Tested as whole terms, no effect is detected at the 5% level for {names}; this is no evidence "
         "that there is none."
+    ),
+    "anova_single": (
+        "Of {terms}, single coefficients ({names}) have p-values below 0.05 all the same: such a p-value "
+        "is of one comparison, or at one place of the other variables, and not of the term as a whole."
     ),
     "anova_term": "{term} (F({num_df}, {den_df}) = {f}, {p})",
     "anova_means": (
@@ -465,6 +491,10 @@ SENTENCES: Mapping[str, str] = {
         "nothing observed."
     ),
     "limit_log": "Means carried back from the log scale are geometric means, not arithmetic ones.",
+    "limit_carried": (
+        "Means carried back from the scale of {y} are not arithmetic means of {quantity}; they are medians "
+        "if errors are symmetric on that scale."
+    ),
     "limit_violated": (
         "Intervals and p-values rest on assumptions; these checks of them came out as violated: {names}."
     ),

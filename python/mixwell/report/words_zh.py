@@ -16,10 +16,15 @@ SENTENCES: Mapping[str, str] = {
     "and_clauses": "{first}、{last}",
     "and_others": "{names}等（另有{n}个）",
     "interval": "{level} CI为{low}至{high}",
+    "interval_signed": "{level} CI为低{low}至高{high}",
+    "interval_moves": "{level} CI为下降{low}至上升{high}",
+    "interval_ratio": "比值的{level} CI为{low}至{high}",
     "rows": "{n}行",
     "levels": "{n}个水平",
     "higher": "高",
     "lower": "低",
+    "rises": "上升",
+    "falls": "下降",
     "change": "{direction}{size}",
     "labelled": "{name}：{label}",
     # ---- 标题
@@ -103,8 +108,9 @@ SENTENCES: Mapping[str, str] = {
     "glance_terms": "在0.05水平上，{names}的效应有统计学意义，{others}的效应无统计学意义。",
     "glance_terms_all": "在0.05水平上，{names}的效应有统计学意义。",
     "glance_terms_none": "在0.05水平上，{names}的效应无统计学意义。",
-    "glance_estimates": "估计值及{level}置信区间：{estimates}。",
-    "glance_estimate": "{name} {estimate}（{low}至{high}）",
+    "glance_estimates": "{scale}估计值及{level}置信区间：{estimates}。",
+    "on_scale": "{y}尺度上的",
+    "glance_estimate": "{where}{name} {estimate}（{low}至{high}）",
     "glance_interaction": "由于存在交互作用{names}，其中各变量的效应相互依赖，不宜单独解释。",
     "glance_shares": "固定效应解释了总方差的{marginal}，固定效应与随机效应共解释了{conditional}。",
     "glance_random_share": "随机效应解释了总方差的{conditional}。",
@@ -159,7 +165,14 @@ SENTENCES: Mapping[str, str] = {
     "model_reference_pair": "{factor}以{level}为参照",
     "model_coding": "因子{factor}采用{kind}对比编码，其系数不是与参照水平之差。",
     "model_coding_matrix": "因子{factor}采用自定义的对比矩阵编码，其系数不是与参照水平之差。",
-    "model_log": "响应变量以{y}进入模型。该尺度上的差对应于响应变量之比，下文以比值表述各效应。",
+    "model_log": (
+        "响应变量以{y}进入模型。该尺度上的差对应于{what}之比，下文以比值表述单个变量的效应；其余数值均在{y}"
+        "的尺度上。"
+    ),
+    "model_log_of": (
+        "响应变量以{y}进入模型。该尺度上的差对应于{what}之比，而非{quantity}之比，下文以此比值表述单个变量"
+        "的效应；其余数值均在{y}的尺度上。"
+    ),
     "model_transform": "响应变量以{y}进入模型，所有效应均在此尺度上。",
     "model_aliased": "{names}各列是其他列的线性组合，已被剔除，其效应无法识别。",
     "model_aliased_one": "{names}列是其他列的线性组合，已被剔除，其效应无法识别。",
@@ -171,6 +184,7 @@ SENTENCES: Mapping[str, str] = {
     "where": "当{conditions}时，",
     "at_level": "{factor}为{level}",
     "at_zero": "{variable}为0",
+    "level_named": "{factor}为{level}时",
     "open": "；数据尚不能确定其方向",
     "stats": "{interval}，{p}",
     "fixed_reading": "逐一解释如下，其他变量保持不变：",
@@ -179,46 +193,58 @@ SENTENCES: Mapping[str, str] = {
     "fixed_constant": (
         "{name}：模型的常数项为{estimate}（{interval}）；在所选编码下，它不是自变量取某一值时的均值。"
     ),
-    "fixed_slope": "{name}：{where}{variable}每增加一个单位，{y}的均值变化{estimate}（{stats}）{open}。",
+    "fixed_slope": "{name}：{where}{variable}每增加一个单位，{y}的均值{moves}{size}（{stats}）{open}。",
     "fixed_slope_log": (
-        "{name}：{where}{variable}每增加一个单位，{y}变为原来的{ratio}倍，即{change}（{stats}）{open}。"
+        "{name}：{where}{variable}每增加一个单位，{what}变为原来的{ratio}倍，即{change}（{stats}）{open}。"
+    ),
+    "fixed_slope_log_of": (
+        "{name}：{where}{variable}每增加一个单位，{what}变为原来的{ratio}倍（{stats}）{open}。"
     ),
     "fixed_level": "{name}：{where}{factor}为{level}时{y}的均值比{base}{direction}{size}（{stats}）{open}。",
     "fixed_level_log": (
-        "{name}：{where}{factor}为{level}时的{y}是{base}的{ratio}倍，即{change}（{stats}）{open}。"
+        "{name}：{where}{factor}为{level}时的{what}是{base}的{ratio}倍，即{change}（{stats}）{open}。"
     ),
+    "fixed_level_log_of": "{name}：{where}{factor}为{level}时的{what}是{base}的{ratio}倍（{stats}）{open}。",
+    "fixed_carried": (
+        "{where}{held}换算为{quantity}：{level}为{estimate}，{base}为{estimate2}，即前者{change}。"
+    ),
+    "held": "其余变量取平均，",
     "fixed_deviation": (
         "{name}：{where}{factor}为{level}时{y}的均值比{factor}各水平的平均"
         "{direction}{size}（{stats}）{open}。"
     ),
     "fixed_levels_pair": (
-        "{name}：{where}{factor2}由{base2}变为{level2}时，{factor}的{level}与{base}之差变化"
-        "{estimate}（{stats}）{open}。"
+        "{name}：{where}{factor2}为{level2}时，{factor}的{level}与{base}的{y}均值之差（前者减后者）比"
+        "{base2}{direction}{size}（{stats}）{open}。"
     ),
     "fixed_slope_pair": (
-        "{name}：{where}{factor}为{level}时{variable}的斜率与{base}相差{estimate}（{stats}）{open}。"
+        "{name}：{where}{factor}为{level}时{variable}的斜率比{base}{direction}{size}（{stats}）{open}。"
     ),
     "fixed_slope_in": (
-        "{name}：{where}{factor}为{level}时，{variable}每增加一个单位，{y}的均值变化"
-        "{estimate}（{stats}）{open}。"
+        "{name}：{where}{factor}为{level}时，{variable}每增加一个单位，{y}的均值{moves}{size}（{stats}）"
+        "{open}。"
     ),
     "fixed_slopes_pair": (
-        "{name}：{where}{variable2}每增加一个单位，{variable}的斜率变化{estimate}（{stats}）{open}。"
+        "{name}：{where}{variable2}每增加一个单位，{variable}的斜率{moves}{size}（{stats}）{open}。"
     ),
     "fixed_curve": (
         "{names}：这些系数共同描述{y}随{variable}变化的曲线，单个系数没有直接含义，请看整体检验与图。"
     ),
     "fixed_curve_one": "{name}：描述随{variable}变化的曲线的一部分，单独没有直接含义，请看图。",
     "fixed_part": (
-        "{name}：属于{variables}的交互作用，宜通过边际均值解释；估计值为{estimate}（{stats}）{open}。"
+        "{name}：属于{variables}的交互作用，宜通过边际均值解释；{where}估计值为{estimate}（{stats}）{open}。"
     ),
-    "fixed_other": "{name}：估计值为{estimate}（{stats}）{open}。",
+    "fixed_other": "{name}：{where}估计值为{estimate}（{stats}）{open}。",
     "fixed_untested": "{name}：估计值为{estimate}，其标准误无法计算。",
     "fixed_many": "系数共有{n}个，不逐一解释；请看各项的检验与图。",
     "fixed_absent": "模型不含固定效应。",
     "anova_clear": "按整项检验，在0.05水平上有统计学意义的有{names}。",
     "anova_unclear": "{names}无统计学意义，但这并不证明没有效应。",
     "anova_unclear_all": "按整项检验，{names}在0.05水平上无统计学意义，但这并不证明没有效应。",
+    "anova_single": (
+        "但{terms}中有单个系数（{names}）的p值小于0.05：这样的p值只针对某一比较，或其他变量取某一值时的情形"
+        "，而非整项。"
+    ),
     "anova_term": "{term}（F({num_df}, {den_df}) = {f}，{p}）",
     "anova_means": (
         "模型没有截距，{terms}的系数是各水平的均值；其检验针对均值是否全为0，而非各水平间是否有差异。"
@@ -322,6 +348,7 @@ SENTENCES: Mapping[str, str] = {
     "limit_aliased": "被剔除各列的效应无法与保留各列的效应区分。",
     "limit_extrapolated": "截距是{conditions}时的均值，超出了数据范围；它本身并不描述任何观测。",
     "limit_log": "由对数尺度换算回来的均值是几何均值，而非算术均值。",
+    "limit_carried": "由{y}尺度换算回来的均值不是{quantity}的算术均值；若该尺度上的误差对称，则为中位数。",
     "limit_violated": "置信区间与p值以模型假设为前提，其中以下各项的检验结论为违背：{names}。",
     "limit_approximate": "Satterthwaite自由度是近似值，组数少时最不可靠。",
     "limit_ml": "最大似然法往往低估方差，固定效应的置信区间也因而偏窄。",

@@ -63,8 +63,14 @@ class MarginalMeans(Engine):
         level
             Of the intervals.
         type
-            ``"response"`` undoes a log, log2, log10, log1p or square-root transformation of the response:
-            estimates and intervals are carried back, contrasts of logs become ratios.
+            ``"response"`` undoes the transformation of the response: means and intervals of
+            ``log(y + 1)`` are carried back to y. What can be undone is read from the formula: sums, products
+            and ratios with constants, powers, logarithms, ``exp``, ``scale`` and ``center``, inverse
+            trigonometric and hyperbolic functions, and any of these inside one another. Standard errors are
+            those of the delta method. An interval is cut off where the transformation has no values (a
+            square root, below 0), and a mean there has no number, which a note says. Contrasts of logs
+            become ratios of what the log is of (here y + 1), those of ``scale(y)`` differences of y; those
+            of other transformations stay on the scale of the model.
         robust, cluster
             Cluster-robust standard errors and degrees of freedom in place of ``ddf``, see :meth:`test`.
 

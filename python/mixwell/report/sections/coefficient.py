@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixwell.design.given_contrasts import contrast_kind
+from mixwell.data.output import Origin
+from mixwell.design.given_contrasts import base_level, contrast_kind
 from mixwell.design.record import Design, Recipe
+from mixwell.design.response import ResponseTransform
+from mixwell.errors import MixwellError
 from mixwell.fit.quantities import kept_names
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import names
-from mixwell.inference.contrast import RowTests
-from mixwell.inference.emmeans import Transform, response_transform
+from mixwell.formula.expression import Name
+from mixwell.inference.contrast import Approximation, RowTests
+from mixwell.inference.degrees_of_freedom import approximation
+from mixwell.inference.emmeans import emmeans
 from mixwell.report.coefficients import (
     Part,
     conditions,
@@ -24,7 +28,7 @@ from mixwell.report.coefficients import (
     parts_of_columns,
     where,
 )
-from mixwell.report.words import Words, beside, code, share
+from mixwell.report.words import Words, alike, beside, code, percent, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,20 @@ def told_one_by_one(
 ) -> list[str]:
     """A sentence per coefficient; one for all those that describe a curve together."""
     parts = parts_of_columns(design, recipe)
+    method = approximation(design, fit, "satterthwaite")
     sentences: list[str] = []
     curves: dict[str, list[str]] = {}
     for column, estimate in zip(fit.kept.tolist(), found, strict=True):
-        curve = curve_of(recipe, parts[column])
+        own = parts[column]
+        curve = curve_of(recipe, own)
         if curve:
             curves.setdefault(curve, []).append(code(estimate.name))
-        else:
-            sentences.append(sentence(design, recipe, fit, estimate, parts[column], level, text))
+            continue
+        said = sentence(design, recipe, fit, estimate, own, level, text)
+        if tuple(part.role for part in own) == ("treatment",):
+            others = interacts_with(design, fit, {own[0].variable})
+            said = text.joined([said, carried_back(design, recipe, fit, method, own[0], others, text)])
+        sentences.append(said)
     for curve, members in curves.items():
         if len(members) == 1:
             sentences.append(text.say("fixed_curve_one", name=members[0], variable=curve))
@@ -71,7 +81,7 @@ def told_one_by_one(
 
 def interval(estimate: Estimate, level: float, text: Words) -> str:
     """``95% CI 7.21 to 13.73``."""
-    low, high = (beside(end, estimate.std_error) for end in (estimate.low, estimate.high))
+    _, low, high = alike((estimate.value, estimate.low, estimate.high), estimate.std_error)
     return text.interval(low, high, level)
 
 
@@ -85,23 +95,115 @@ def direction(value: float, text: Words) -> str:
     return text.sentences["higher" if value >= 0 else "lower"]
 
 
-def raw_response(recipe: Recipe) -> str:
-    """The column inside a transformed response, ``weight`` of ``log(weight)``; the whole if not just one."""
-    found = set(names(recipe.formula.response.expression)) - recipe.constants
-    return found.pop() if len(found) == 1 else recipe.formula.response.name
+def change_fields(estimate: Estimate, level: float, text: Words, *, along: bool) -> dict[str, str]:
+    """The size and direction of a difference, or of a change ``along`` a number, and its interval likewise.
 
-
-def ratio_fields(estimate: Estimate, transform: Transform, level: float, text: Words) -> dict[str, str]:
-    """The same on the scale of ratios."""
-    ratio, low, high = transform.inverse(np.array([estimate.value, estimate.low, estimate.high])).tolist()
-    width = high - low
-    interval = text.interval(beside(low, width), beside(high, width), level)
+    An interval on the estimate's side of 0 is one of sizes; another names the direction of its ends.
+    """
+    size, low, high = alike(
+        [abs(x) for x in (estimate.value, estimate.low, estimate.high)], estimate.std_error
+    )
+    if estimate.low < 0 < estimate.high:
+        key = "interval_moves" if along else "interval_signed"
+        said = text.say(key, level=percent(level), low=low, high=high)
+    else:
+        said = text.interval(*((low, high) if estimate.value >= 0 else (high, low)), level)
+    moves = text.sentences["rises" if estimate.value >= 0 else "falls"]
     return {
-        "ratio": beside(ratio, width),
-        "stats": text.say("stats", interval=interval, p=text.p(estimate.p_value)),
-        "change": text.say("change", size=share(abs(ratio - 1)), direction=direction(ratio - 1, text)),
+        "size": size,
+        "stats": text.say("stats", interval=said, p=text.p(estimate.p_value)),
+        **({"moves": moves} if along else {"direction": direction(estimate.value, text)}),
+    }
+
+
+def level_named(factor: str, level: str, text: Words) -> str:
+    """A level in a comparison: with its factor where it is a number or a truth value, ``sex = 0``."""
+    plain = level.isalpha() and level.casefold() not in ("true", "false")
+    return level if plain else text.say("level_named", factor=factor, level=level)
+
+
+def ratio_fields(
+    estimate: Estimate, transform: ResponseTransform, level: float, text: Words
+) -> dict[str, str]:
+    """The same as a ratio of what the logarithm is of; in percent where that is the column itself."""
+    undone = transform.differences()
+    assert undone is not None
+    ratio = float(undone.inverse(np.array(estimate.value)))
+    low, high = (float(end) for end in undone.interval(np.array(estimate.low), np.array(estimate.high)))
+    shown, first, last = alike((ratio, low, high), high - low)
+    said = text.say("interval_ratio", level=percent(level), low=first, high=last)
+    fields = {
+        "ratio": shown,
+        "what": transform.logged,
+        "stats": text.say("stats", interval=said, p=text.p(estimate.p_value)),
         "open": text.sentences["open"] if estimate.low <= 0 <= estimate.high else "",
     }
+    if transform.logged == transform.quantity:
+        fields["change"] = relative_change(ratio, text)
+    return fields
+
+
+def relative_change(ratio: float, text: Words) -> str:
+    """``39.5% higher``."""
+    return text.say("change", size=share(abs(ratio - 1)), direction=direction(ratio - 1, text))
+
+
+def carried_back(
+    design: Design,
+    recipe: Recipe,
+    fit: Fit,
+    method: Approximation,
+    part: Part,
+    others: Sequence[str],
+    text: Words,
+) -> str:
+    """The means of two levels on the scale of the data; empty where differences can be carried back.
+
+    ``others`` are held where the coefficient holds, the rest is averaged over.
+    """
+    transform = recipe.response
+    undone = transform.differences()
+    told = transform.is_linear or (undone is not None and transform.logged == transform.quantity)
+    codings = {name: fixed_codings(recipe)[name] for name in (part.variable, *others)}
+    named = all(isinstance(coding.expression, Name) for coding in codings.values())
+    if transform.problem or told or not named:
+        return ""
+    at = {
+        name: 0.0 if codings[name].levels is None else base_level(codings[name])
+        for name in others
+        if codings[name].levels is None or contrast_kind(codings[name]) == "treatment"
+    }
+    try:
+        found = emmeans(
+            design,
+            fit,
+            Origin("pandas", None),
+            [part.variable],
+            at=at,
+            method=method,
+            title="",
+            type_="response",
+        )
+    except MixwellError:
+        # A grid that has no such place: the coefficient stands as it is.
+        return ""
+    values = dict(zip(map(str, found.means.labels[part.variable]), found.frame["estimate"], strict=True))
+    first, second = (float(values.get(level, np.nan)) for level in (part.level, part.base))
+    if len(values) < len(found.means.rows) or not (0 < first < np.inf and 0 < second < np.inf):
+        return ""
+    rest = set(kept_variables(design, fit)) - {part.variable, *others}
+    shown = alike((first, second), abs(first - second))
+    return text.say(
+        "fixed_carried",
+        quantity=transform.quantity,
+        level=level_named(part.variable, part.level, text),
+        base=level_named(part.variable, part.base, text),
+        where=where(recipe, others, text),
+        held=text.sentences["held"] if rest else "",
+        estimate=shown[0],
+        estimate2=shown[1],
+        change=relative_change(first / second, text),
+    )
 
 
 def sentence(
@@ -122,46 +224,52 @@ def sentence(
         return intercept(design, recipe, fit, estimate, level, text)
     own = {part.variable for part in parts}
     first, roles = parts[0], tuple(part.role for part in parts)
-    tail = {
-        "stats": stats(estimate, level, text),
-        "open": text.sentences["open"] if estimate.low <= 0 <= estimate.high else "",
-    }
     if set(roles) == {"level"} and "(Intercept)" not in kept_names(design, fit):
         others = [variable for variable in kept_variables(design, fit) if variable not in own]
         stated = [text.say("at_level", factor=part.variable, level=part.level) for part in parts]
         stated += conditions(recipe, others, text)
         return mean_at(name, y, estimate, stated, level, text)
-    fields = {"name": name, "where": where(recipe, interacts_with(design, fit, own), text), **tail}
-    transform = response_transform(recipe.formula.response.expression)
-    if transform is not None and transform.makes_ratios and roles in (("number",), ("treatment",)):
-        fields |= {**ratio_fields(estimate, transform, level, text), "y": raw_response(recipe)}
+    others = interacts_with(design, fit, own)
+    fields = {
+        "name": name,
+        "where": where(recipe, others, text),
+        "open": text.sentences["open"] if estimate.low <= 0 <= estimate.high else "",
+    }
+    if recipe.response.logged and roles in (("number",), ("treatment",)):
+        fields |= ratio_fields(estimate, recipe.response, level, text)
+        suffix = "" if "change" in fields else "_of"
         if first.role == "number":
-            return text.say("fixed_slope_log", variable=first.variable, **fields)
+            return text.say(f"fixed_slope_log{suffix}", variable=first.variable, **fields)
+        base = level_named(first.variable, first.base, text)
         return text.say(
-            "fixed_level_log", factor=first.variable, level=first.level, base=first.base, **fields
+            f"fixed_level_log{suffix}", factor=first.variable, level=first.level, base=base, **fields
         )
     if roles == ("number",):
-        return text.say("fixed_slope", variable=first.variable, y=y, estimate=shown, **fields)
+        fields |= change_fields(estimate, level, text, along=True)
+        return text.say("fixed_slope", variable=first.variable, y=y, **fields)
     if roles in (("treatment",), ("deviation",)):
-        fields |= {
-            "factor": first.variable,
-            "level": first.level,
-            "size": beside(abs(estimate.value), estimate.std_error),
-            "direction": direction(estimate.value, text),
-            "y": y,
-        }
-        if first.role == "treatment":
-            return text.say("fixed_level", base=first.base, **fields)
-        return text.say("fixed_deviation", **fields)
-    pair = pair_sentence(parts, {"estimate": shown, **fields}, y, text) if len(parts) == 2 else ""
+        fields |= change_fields(estimate, level, text, along=False)
+        fields |= {"factor": first.variable, "level": first.level, "y": y}
+        if first.role == "deviation":
+            return text.say("fixed_deviation", **fields)
+        return text.say("fixed_level", base=level_named(first.variable, first.base, text), **fields)
+    pair = pair_sentence(parts, estimate, fields, y, level, text) if len(parts) == 2 else ""
     if pair:
         return pair
+    fields |= {"estimate": shown, "stats": stats(estimate, level, text)}
     if len(parts) > 1:
-        return text.say("fixed_part", name=name, estimate=shown, variables=text.listed(sorted(own)), **tail)
-    return text.say("fixed_other", name=name, estimate=shown, **tail)
+        return text.say("fixed_part", variables=text.listed(sorted(own)), **fields)
+    return text.say("fixed_other", **fields)
 
 
-def pair_sentence(parts: tuple[Part, ...], fields: Mapping[str, str], y: str, text: Words) -> str:
+def pair_sentence(
+    parts: tuple[Part, ...],
+    estimate: Estimate,
+    common: Mapping[str, str],
+    y: str,
+    level: float,
+    text: Words,
+) -> str:
     """A coefficient of two variables; empty if their roles have no plain meaning together."""
     roles = tuple(part.role for part in parts)
     first, second = parts
@@ -173,19 +281,32 @@ def pair_sentence(parts: tuple[Part, ...], fields: Mapping[str, str], y: str, te
             base=first.base,
             factor2=second.variable,
             level2=second.level,
-            base2=second.base,
-            **fields,
+            base2=level_named(second.variable, second.base, text),
+            y=y,
+            **common,
+            **change_fields(estimate, level, text, along=False),
         )
     if roles == ("number", "number"):
-        return text.say("fixed_slopes_pair", variable=first.variable, variable2=second.variable, **fields)
+        return text.say(
+            "fixed_slopes_pair",
+            variable=first.variable,
+            variable2=second.variable,
+            **common,
+            **change_fields(estimate, level, text, along=True),
+        )
     number = next((part for part in parts if part.role == "number"), None)
     other = second if number is first else first
     if number is None or other.role not in ("treatment", "level"):
         return ""
-    shown = {"variable": number.variable, "factor": other.variable, "level": other.level, **fields}
+    fields = {"variable": number.variable, "factor": other.variable, "level": other.level, **common}
     if other.role == "treatment":
-        return text.say("fixed_slope_pair", base=other.base, **shown)
-    return text.say("fixed_slope_in", y=y, **shown)
+        return text.say(
+            "fixed_slope_pair",
+            base=level_named(other.variable, other.base, text),
+            **fields,
+            **change_fields(estimate, level, text, along=False),
+        )
+    return text.say("fixed_slope_in", y=y, **fields, **change_fields(estimate, level, text, along=True))
 
 
 def intercept(design: Design, recipe: Recipe, fit: Fit, estimate: Estimate, level: float, text: Words) -> str:

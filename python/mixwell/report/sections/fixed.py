@@ -12,7 +12,7 @@ from mixwell.report.record import Block, Bullets, Paragraph, Place
 from mixwell.report.sections.coefficient import estimates, told_one_by_one
 from mixwell.report.sections.overview import shares
 from mixwell.report.tables import coefficient_cells, coefficient_heads
-from mixwell.report.words import p_short, percent
+from mixwell.report.words import code, p_short, percent
 
 # More coefficients than this are not told one by one.
 MOST_TOLD = 25
@@ -75,8 +75,27 @@ def term_blocks(told: Account) -> list[Block]:
             sentences.append(text.say("anova_unclear", names=text.listed(unclear)))
     elif unclear:
         sentences.append(text.say("anova_unclear_all", names=text.listed(unclear)))
+    sentences += single_sentences(told)
     sentences += contained_sentences(told)
     return [Table(text.sentences["table_anova"], heads, tuple(body)), Paragraph(text.joined(sentences))]
+
+
+def single_sentences(told: Account) -> list[str]:
+    """Coefficients told as clear of terms that are not, so that the two do not seem to disagree."""
+    design, fit, text = told.design, told.fit, told.text
+    unclear = {line.term for line in told.terms if line.test.p_value >= ALPHA} - told.means
+    term_of = {j: term.name for term in design.fixed_terms for j in term.columns}
+    names = quantities.kept_names(design, fit)
+    single = [
+        (term_of[column], code(name))
+        for column, name, p_value in zip(fit.kept.tolist(), names, told.tests.p_value.tolist(), strict=True)
+        if term_of[column] in unclear and p_value < ALPHA
+    ]
+    if not single:
+        return []
+    terms = list(dict.fromkeys(term for term, _ in single))
+    named = text.listed([name for _, name in single])
+    return [text.say("anova_single", terms=text.listed(terms), names=named)]
 
 
 def contained_sentences(told: Account) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mixwell.diagnostics.assumptions import FEW_LEVELS
 from mixwell.fit import convergence, quantities
-from mixwell.inference.emmeans import response_transform
 from mixwell.report import coefficients
 from mixwell.report.account import Account
 from mixwell.report.record import Block, Bullets
@@ -40,9 +39,11 @@ def limits_section(told: Account) -> list[Block]:
             where = [text.say("at_zero", variable=variable) for variable in outside]
             items.append(text.say("limit_extrapolated", conditions=text.clauses(where)))
     if recipe is not None:
-        transform = response_transform(recipe.formula.response.expression)
-        if transform is not None and transform.makes_ratios:
+        response = recipe.response
+        if response.logged == response.quantity:
             items.append(text.sentences["limit_log"])
+        elif not response.problem and not response.is_linear:
+            items.append(text.say("limit_carried", y=response.name, quantity=response.quantity))
     if len(fit.beta):
         items.append(text.sentences["limit_approximate"])
     if not fit.reml:

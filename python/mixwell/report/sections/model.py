@@ -5,7 +5,6 @@ from __future__ import annotations
 from mixwell.design.given_contrasts import base_level, contrast_kind
 from mixwell.design.record import Design, RandomTerm, Recipe
 from mixwell.fit import quantities
-from mixwell.inference.emmeans import response_transform
 from mixwell.report import coefficients
 from mixwell.report.account import LEVEL, Account
 from mixwell.report.equation import estimated_equation, model_equation
@@ -71,10 +70,14 @@ def coding_sentences(recipe: Recipe, text: Words) -> list[str]:
             sentences.append(text.say("model_coding", factor=name, kind=kind))
     if pairs:
         sentences.insert(0, text.say("model_reference", pairs=text.clauses(pairs)))
-    transform = response_transform(recipe.formula.response.expression)
-    if transform is not None:
-        key = "model_log" if transform.makes_ratios else "model_transform"
-        sentences.append(text.say(key, y=recipe.formula.response.name))
+    response = recipe.response
+    if response.logged == response.quantity:
+        sentences.append(text.say("model_log", y=response.name, what=response.logged))
+    elif response.logged:
+        fields = {"y": response.name, "what": response.logged, "quantity": response.quantity}
+        sentences.append(text.say("model_log_of", **fields))
+    elif not response.is_identity:
+        sentences.append(text.say("model_transform", y=response.name))
     return sentences
 
 

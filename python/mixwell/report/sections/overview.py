@@ -10,7 +10,7 @@ from mixwell.inference import icc_r2
 from mixwell.report import coefficients
 from mixwell.report.account import ALPHA, LEVEL, Account
 from mixwell.report.record import Block, Paragraph
-from mixwell.report.words import Words, beside, code, percent, share
+from mixwell.report.words import Words, alike, code, percent, share
 
 # More estimates than this are left to their section.
 MOST_ESTIMATES = 6
@@ -57,32 +57,41 @@ def effect_sentences(told: Account) -> list[str]:
         sentences = [text.say("glance_terms", **names)]
     else:
         sentences = [text.say("glance_terms_all", names=text.listed(clear))]
-    shown = clear_estimates(told)
+    shown = clear_estimates(told, clear)
     if 0 < len(shown) <= MOST_ESTIMATES:
         listed = text.sentences["semicolon"].join(shown)
-        sentences.append(text.say("glance_estimates", level=percent(LEVEL), estimates=listed))
+        recipe = told.design.recipe
+        plain = recipe is None or recipe.response.is_identity
+        scale = "" if plain else text.say("on_scale", y=told.design.response_name)
+        sentences.append(text.say("glance_estimates", scale=scale, level=percent(LEVEL), estimates=listed))
     crossed = [name for name in clear if len(told.variables_of(name)) > 1]
     if crossed:
         sentences.append(text.say("glance_interaction", names=text.listed(crossed)))
     return sentences
 
 
-def clear_estimates(told: Account) -> list[str]:
-    """Coefficients other than the intercept that are clear and mean something by themselves."""
+def clear_estimates(told: Account, clear: Sequence[str]) -> list[str]:
+    """Coefficients of the ``clear`` terms that are clear themselves, and where they hold; no means."""
     design, fit, text = told.design, told.fit, told.text
     if design.recipe is None:
         return []
     parts = coefficients.parts_of_columns(design, design.recipe)
+    columns = {j for term in design.fixed_terms if term.name in clear for j in term.columns}
     low, high = told.tests.interval(LEVEL)
     shown = []
     for j, name in enumerate(quantities.kept_names(design, fit)):
         own = parts[int(fit.kept[j])]
-        is_mean = not own or (told.means and {part.role for part in own} == {"level"})
-        if is_mean or coefficients.curve_of(design.recipe, own) or told.tests.p_value[j] >= ALPHA:
+        if int(fit.kept[j]) not in columns or told.tests.p_value[j] >= ALPHA:
             continue
-        se = float(told.tests.std_error[j])
-        value, start, end = (beside(float(x), se) for x in (fit.beta[j], low[j], high[j]))
-        shown.append(text.say("glance_estimate", name=code(name), estimate=value, low=start, high=end))
+        if coefficients.curve_of(design.recipe, own):
+            continue
+        values = [float(x) for x in (fit.beta[j], low[j], high[j])]
+        value, start, end = alike(values, float(told.tests.std_error[j]))
+        others = coefficients.interacts_with(design, fit, {part.variable for part in own})
+        where = coefficients.where(design.recipe, others, text)
+        shown.append(
+            text.say("glance_estimate", name=code(name), estimate=value, low=start, high=end, where=where)
+        )
     return shown
 
 

@@ -14,7 +14,7 @@ from mixwell.report import coefficients
 from mixwell.report.account import LEVEL, Account
 from mixwell.report.formats import Table, TableRow
 from mixwell.report.record import Block, Bullets, Paragraph, Place
-from mixwell.report.words import Words, beside, code, percent, share
+from mixwell.report.words import Words, alike, code, percent, share
 from mixwell.text import number
 
 # A normal variable lies within so many standard deviations with probability 0.95.
@@ -33,7 +33,8 @@ def variance_section(told: Account) -> list[Block]:
         sentences += spread_sentences(told, i)
         sentences += correlation_sentences(told, i, term)
     noise = "var_residual" if design.weights is None else "var_residual_weights"
-    sentences.append(text.say(noise, sd=number(fit.sigma, 3), interval=spread(told, "sigma")))
+    (sigma,) = alike([fit.sigma], scale_of(told, "sigma", fit.sigma))
+    sentences.append(text.say(noise, sd=sigma, interval=spread(told, "sigma")))
     return [
         variance_table(told),
         Bullets(tuple(sentences)),
@@ -71,7 +72,8 @@ def rounded(parameter: str, ends: tuple[float, float]) -> tuple[str, str]:
     """Ends of an interval with the same decimals: two of a correlation, else as its width asks for."""
     if parameter.startswith("cor_"):
         return f"{ends[0]:.2f}", f"{ends[1]:.2f}"
-    return beside(ends[0], ends[1] - ends[0]), beside(ends[1], ends[1] - ends[0])
+    low, high = alike(ends, ends[1] - ends[0])
+    return low, high
 
 
 def spread(told: Account, parameter: str) -> str:
@@ -80,6 +82,12 @@ def spread(told: Account, parameter: str) -> str:
     if ends is None:
         return ""
     return told.text.say("sd_interval", interval=told.text.interval(*rounded(parameter, ends), LEVEL))
+
+
+def scale_of(told: Account, parameter: str, sd: float) -> float:
+    """What decides the digits of a sentence on a standard deviation: the width of its interval, if any."""
+    ends = told.spreads.get(parameter)
+    return sd if ends is None else ends[1] - ends[0]
 
 
 def spread_sentences(told: Account, index: int) -> list[str]:
@@ -97,16 +105,16 @@ def spread_sentences(told: Account, index: int) -> list[str]:
         if sd == 0:
             sentences.append(text.say("var_effect_zero", effect=label, **common))
             continue
-        common["sd"] = number(sd, 3)
+        scale = scale_of(told, key, sd)
+        common["sd"], half = alike((sd, TWO_SIDED * sd), scale)
         if name == "(Intercept)":
             stated = coefficients.random_conditions(design, term.factor, text)
             where = text.say("where", conditions=text.clauses(stated)) if stated else ""
-            half = f"±{number(TWO_SIDED * sd, 3)}"
-            sentences.append(text.say("var_intercept", where=where, half=half, **common))
+            sentences.append(text.say("var_intercept", where=where, half=f"±{half}", **common))
         elif name in position:
             mean = float(fit.beta[position[name]])
             low, high = mean - TWO_SIDED * sd, mean + TWO_SIDED * sd
-            shown = {"mean": beside(mean, sd), "low": beside(low, sd), "high": beside(high, sd)}
+            shown = dict(zip(("mean", "low", "high"), alike((mean, low, high), scale), strict=True))
             where = effect_conditions(told, position[name])
             said = text.say("var_slope", effect=label, where=where, **shown, **common)
             signs = text.sentences["var_slope_signs"] if low < 0 < high else ""
