@@ -77,8 +77,8 @@ def updated_factors(design: Design, fit: Fit, newdata: object) -> tuple[UpdatedF
     if len(known_only):
         raise DataError(
             f"update_group() is for new levels; {len(known_only)} rows, the first of them row "
-            f"{used[known_only[0]] + 1}, have only levels that were in the fit. Leave them out, or fit again "
-            "with them."
+            f"{used[known_only[0]] + 1} (counted from 1), have only levels that were in the fit. Leave them "
+            "out, or fit again with them."
         )
     everything = tuple(range(len(design.factors)))
     if rows.y is None:

@@ -142,8 +142,9 @@ def _check_ties(
     text = time_texts(np.array([at]))[0] if isinstance(time, Instants) else label(at)
     where = "" if group is None else f" of group {group.levels[codes[tied[0]]]!r}"
     raise DataError(
-        f"Rows {first + 1} and {second + 1}{where} have the same {time.name}, {text}: their order is "
-        f"not known ({len(tied)} such pairs in all). Keep one row per group and time, or average them."
+        f"Rows {first + 1} and {second + 1} (counted from 1){where} have the same {time.name}, {text}: "
+        f"their order is not known ({len(tied)} such pairs in all). Keep one row per group and time, or "
+        "average them."
     )
 
 

@@ -128,7 +128,8 @@ def check_weights(column: Numbers) -> FloatArray:
     if len(bad):
         raise DataError(
             f"weights must be positive; {len(bad)} of {len(weights)} are not, the first of them "
-            f"{weights[bad[0]]:g} in row {bad[0] + 1} of the rows used. Drop rows that should not count."
+            f"{weights[bad[0]]:g} in row {bad[0] + 1} of the rows used (counted from 1). Drop rows "
+            "that should not count."
         )
     return np.ascontiguousarray(weights)
 

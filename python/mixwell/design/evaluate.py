@@ -179,5 +179,6 @@ def check_finite(value: Value, name: str) -> None:
     kind = "not a number" if np.isnan(array).any() else "infinite"
     raise DataError(
         f"{name} is {kind} in {len(rows)} row{'s' if len(rows) > 1 else ''}, the first of them row "
-        f"{rows[0] + 1} of the rows used; remove these rows, or make the values missing."
+        f"{rows[0] + 1} of the rows used (counted from 1); remove these rows, or make the values "
+        "missing."
     )

@@ -15,6 +15,7 @@ from mixwell import kernel
 from mixwell.arguments import check_one_of
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
+from mixwell.design.rows import row_labels, row_named
 from mixwell.diagnostics.record import DiagnosticTest
 from mixwell.diagnostics.residuals import residual_df, studentized_residuals
 from mixwell.errors import ModelError
@@ -210,13 +211,13 @@ def row_outliers(
     order = np.argsort(-np.abs(t[usable]), kind="stable")
     hit = order[p[order] <= alpha]
     at, first = usable[hit], int(usable[order[0]])
-    names = row_names(design)
+    farthest = row_named(design, first)
     largest = float(t[first])
     meaning = (
         f"{len(at)} of {len(t)} rows lie farther from their prediction by the others than chance explains, "
-        f"row {names(first)} the farthest."
+        f"{farthest} the farthest."
         if len(at)
-        else f"No row is an outlier; row {names(first)} lies farthest from its prediction."
+        else f"No row is an outlier; {farthest} lies farthest from its prediction."
     )
     test = DiagnosticTest(
         "Outlier test",
@@ -230,7 +231,7 @@ def row_outliers(
         f"p-values are adjusted for {len(usable)} rows ({method.capitalize()}); the variance parameters are "
         "held. An outlier is a reason to look at the record, not to delete it.",
     )
-    return Outliers(test, at, tuple(names(int(i)) for i in at), t[at], p[hit], origin)
+    return Outliers(test, at, tuple(row_labels(design, at)), t[at], p[hit], origin)
 
 
 def group_outliers(
@@ -284,26 +285,6 @@ def group_outliers(
         "as known.",
     )
     return Outliers(test, at, tuple(str(levels[i]) for i in at), distance[at], p[at], origin)
-
-
-class RowNames:
-    """Labels of rows: the caller's index, else positions in the data."""
-
-    def __init__(self, design: Design) -> None:
-        self._rows = design.rows
-
-    def __call__(self, at: int) -> str:
-        rows = self._rows
-        if rows is None:
-            return str(at)
-        if rows.index is not None:
-            return str(rows.index[at])
-        return str(at if rows.kept is None else int(rows.kept[at]))
-
-
-def row_names(design: Design) -> RowNames:
-    """How rows are called."""
-    return RowNames(design)
 
 
 # ---- simulation

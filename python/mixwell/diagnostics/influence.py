@@ -20,6 +20,7 @@ from mixwell import kernel
 from mixwell.data.columns import Factor, labels
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
+from mixwell.design.rows import row_labels, rows_named
 from mixwell.diagnostics.marginal import fixed_columns, independent_blocks, precision_times
 from mixwell.errors import DataError, MixwellError, ModelError, TooFewLevelsError
 from mixwell.fit import quantities
@@ -294,11 +295,7 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
         found, codes = np.unique(values, return_inverse=True)
         return "group", labels(found), codes.astype(np.intp)
     if by == "row":
-        rows = design.rows
-        if rows is not None and rows.index is not None:
-            return "row", labels(list(rows.index)), np.arange(n)
-        positions = np.arange(n) if rows is None or rows.kept is None else rows.kept
-        return "row", labels(positions), np.arange(n)
+        return "row", row_labels(design), np.arange(n)
     for factor in design.factors:
         if factor.name == by:
             return by, factor.levels, factor.codes.astype(np.intp)
@@ -361,6 +358,8 @@ def influence(
             f"About {cost:.0f} seconds of refits were spared: the variance parameters are held at their "
             "estimates from all rows. influence(refit=True) estimates everything again."
         )
+    if isinstance(by, str) and by == "row":
+        remarks.append(rows_named(design))
     return Influence(
         by=name,
         labels=found,

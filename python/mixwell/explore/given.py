@@ -30,7 +30,7 @@ def numbers(role: str, values: object) -> FloatArray:
     if len(infinite):
         raise DataError(
             f"{name(role, values)} is infinite in {len(infinite)} rows, the first of them row "
-            f"{infinite[0] + 1}; make these values missing."
+            f"{infinite[0] + 1} (counted from 1); make these values missing."
         )
     return floats
 

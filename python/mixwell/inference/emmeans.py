@@ -46,6 +46,8 @@ DEFAULT_ADJUST = {
 }
 # Steps of slopes, as part of the variable's range.
 STEP = 1e-4
+# Weights are written by hand: so near to 1 their sum counts as 1.
+ROUNDED = 1e-12
 # What stands for no factor at all.
 OVERALL = "1"
 
@@ -323,7 +325,7 @@ class EmMeans:
             {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(known)
         )
         basis = self.basis
-        if basis.transform is not None and not np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDING):
+        if basis.transform is not None and not np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDED):
             basis, shift = _of_differences(basis, basis.transform)
             contrasts = replace(contrasts, offset=contrasts.offset - shift * np.array(sums))
         return Contrasts(contrasts, basis, adjust, tuple(sizes), float(null), side)

@@ -122,7 +122,7 @@ def plot_cooks(
     far = np.argsort(-values[order], kind="stable")[:_NAMED]
     name_points(ax, at[far], values[order][far], [names[i] for i in order[far]])
     if by == "row":
-        finish(ax, title, text.say("row, in the order of the data"), label)
+        finish(ax, title, text.say("row, in the order of the data, counted from 0"), label)
     else:
         ax.set_xticks([])
         finish(ax, title, text.say("{group}, sorted", group=what), label)
@@ -158,7 +158,8 @@ def plot_leverage(
 ) -> Axes:
     """Standardized residuals against leverages: which rows fit badly, which pull the fit?
 
-    The vertical line is the mean leverage. Rows far out in both directions are named.
+    The vertical line is the mean leverage. Rows far out in both directions are named: by their labels in
+    the data, or by their positions, counted from 0.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ CHINESE: Mapping[str, str] = {
     "effect on {y}, {level:.0%} interval": "对{y}的效应及{level:.0%}区间",
     "% of the variance (in brackets: variance)": "占方差的百分比（括号内为方差）",
     "place of the row within {group}": "行在{group}内的次序",
-    "row, in the order of the data": "行（按数据次序）",
+    "row, in the order of the data, counted from 0": "行（按数据次序，从0数起）",
     "rows apart": "相隔行数",
     "rows apart, in order of {time}": "相隔行数（按{time}排序）",
     "{group}, sorted": "{group}（已排序）",

@@ -161,9 +161,18 @@ _MEANINGS: Mapping[str, str] = {
         "由少数几行得到的组均值本身就不确定，会掩盖差异。"
     ),
     r"(\d+) of (\d+) rows lie farther from their prediction by the others than chance explains, "
-    r"row (.+) the farthest\.": r"\2行中有\1行与由其他行所作的预测之差超出偶然所能解释的范围，以第\3行为最。",
-    r"No row is an outlier; row (.+) lies farthest from its prediction\.": (
-        r"没有离群的行；第\1行与其预测相差最大。"
+    r"row (.+) \(counted from 0\) the farthest\.": (
+        r"\2行中有\1行与由其他行所作的预测之差超出偶然所能解释的范围，以第\3行（从0数起）为最。"
+    ),
+    r"(\d+) of (\d+) rows lie farther from their prediction by the others than chance explains, "
+    r"the row labelled '(.+)' the farthest\.": (
+        r"\2行中有\1行与由其他行所作的预测之差超出偶然所能解释的范围，以标签为“\3”的行为最。"
+    ),
+    r"No row is an outlier; row (.+) \(counted from 0\) lies farthest from its prediction\.": (
+        r"没有离群的行；第\1行（从0数起）与其预测相差最大。"
+    ),
+    r"No row is an outlier; the row labelled '(.+)' lies farthest from its prediction\.": (
+        r"没有离群的行；标签为“\1”的行与其预测相差最大。"
     ),
     r"p-values are adjusted for (\d+) rows \((.+)\); .+": r"p值已按\1行校正（\2）；方差参数视为固定。",
     r"An outlier is a reason to look at the record, not to delete it\.": (

@@ -531,13 +531,18 @@ SENTENCES: Mapping[str, str] = {
     "fig_random_effects": "Random effects of {group}, sorted, with {level} intervals.",
     "fig_intercept_slope": "Random effects of {group} against each other, with the estimated ellipse.",
     "fig_residuals": "Residuals against fitted values of {y}; the smooth line should stay near zero.",
-    "fig_qq": "Normal quantiles of the residuals; points should stay within the band.",
+    "fig_qq": (
+        "Normal quantiles of the residuals; points should stay within the band. Rows are named by their "
+        "labels in the data, or by their positions, counted from 0."
+    ),
     "fig_scale_location": "Spread of the residuals against fitted values; the smooth line should be level.",
     "fig_residuals_by_group": "Residuals by {group}.",
     "fig_qq_random": "Normal quantiles of the random effects of {group}.",
     "fig_acf": "Autocorrelation of the residuals within {group}.",
-    "fig_cooks": "Cook's distance of each row; beyond the line lies the largest one of 5 % of samples from "
-    "the model.",
+    "fig_cooks": (
+        "Cook's distance of each row; beyond the line lies the largest one of 5 % of samples from the model. "
+        "Rows are named by their labels in the data, or by their positions, counted from 0."
+    ),
     "figure": "Figure {n}",
     "made_with": "Made with mixwell {version}.",
 }

@@ -370,12 +370,15 @@ SENTENCES: Mapping[str, str] = {
     "fig_random_effects": "{group}的随机效应（已排序）及{level}区间。",
     "fig_intercept_slope": "{group}的随机效应两两对照及估计的椭圆。",
     "fig_residuals": "残差与{y}的拟合值；平滑曲线应接近零。",
-    "fig_qq": "残差的正态Q-Q图；各点应在带内。",
+    "fig_qq": "残差的正态Q-Q图；各点应在带内。各行以数据中的标签或位置（从0数起）标出。",
     "fig_scale_location": "残差的离散程度与拟合值；平滑曲线应保持水平。",
     "fig_residuals_by_group": "按{group}分组的残差。",
     "fig_qq_random": "{group}的随机效应的正态Q-Q图。",
     "fig_acf": "{group}内残差的自相关。",
-    "fig_cooks": "每一行的Cook距离，及若模型成立其最大值仅在5%的样本中超过的界限。",
+    "fig_cooks": (
+        "每一行的Cook距离，及若模型成立其最大值仅在5%的样本中超过的界限。"
+        "各行以数据中的标签或位置（从0数起）标出。"
+    ),
     "figure": "图{n}",
     "made_with": "由mixwell {version}生成。",
 }
