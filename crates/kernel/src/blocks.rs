@@ -285,8 +285,9 @@ impl Blocks {
         Ok(out)
     }
 
-    /// Memory of a problem and of the two factorizations and the inverse that a search holds at a time (the large parts).
-    pub fn bytes_of_an_evaluation(&self) -> Result<usize, KernelError> {
+    /// Memory of a problem and of the two factorizations and the inverse that a search holds at a time (the large parts), with
+    /// `n_theta` parameters.
+    pub fn bytes_of_an_evaluation(&self, n_theta: usize) -> Result<usize, KernelError> {
         let core = match &self.core_pattern {
             Some(pattern) => pattern.entries(),
             None => memory::entries(&[self.core_dim, self.core_dim])?,
@@ -298,6 +299,9 @@ impl Blocks {
             let of_level = memory::entries(&[e.total_rows() + e.q * e.k, e.k])?;
             total = total.saturating_add(memory::entries(&[copies, of_level])?);
         }
+        // two points with information and Hessian, the eigenvectors of one, derivatives of the fixed effects' covariance
+        total = total.saturating_add(memory::entries(&[6, n_theta, n_theta])?);
+        total = total.saturating_add(memory::entries(&[n_theta, self.tail, self.tail])?);
         memory::entries(&[total, size_of::<f64>()])
     }
 

@@ -5,13 +5,19 @@ use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{matmul, triangular_solve};
+use faer::prelude::IntoConst;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 
 use crate::error::KernelError;
+use crate::memory;
 use crate::pool;
+use crate::watch;
 
 /// Below this dimension plain loops beat faer.
 const SMALL: usize = 24;
+/// From this dimension on factorization and inverse proceed by blocks of columns, between which the work can be stopped.
+const BY_BLOCKS: usize = 3000;
+const BLOCK: usize = 512;
 /// From this dimension on a factorization is worth two threads.
 const PARALLEL: usize = 1500;
 
@@ -248,17 +254,55 @@ pub fn cholesky(n: usize, a: &mut [f64]) -> Result<(), KernelError> {
         return cholesky_small(n, a);
     }
     parallel(n, |par| {
-        let mut buffer =
-            workspace(llt::factor::cholesky_in_place_scratch::<f64>(n, par, Default::default()))?;
         let a = MatMut::from_column_major_slice_mut(a, n, n);
-        let stack = MemStack::new(&mut buffer);
-        match llt::factor::cholesky_in_place(a, Default::default(), par, stack, Default::default()) {
-            Ok(_) => Ok(()),
-            Err(llt::factor::LltError::NonPositivePivot { index }) => {
-                Err(KernelError::NotPositiveDefinite { index })
-            }
-        }
+        if n < BY_BLOCKS { cholesky_whole(a, par) } else { cholesky_by_blocks(a, par) }
     })
+}
+
+fn cholesky_whole(a: MatMut<f64>, par: Par) -> Result<(), KernelError> {
+    let size = llt::factor::cholesky_in_place_scratch::<f64>(a.nrows(), par, Default::default());
+    let mut buffer = workspace(size)?;
+    let stack = MemStack::new(&mut buffer);
+    match llt::factor::cholesky_in_place(a, Default::default(), par, stack, Default::default()) {
+        Ok(_) => Ok(()),
+        Err(llt::factor::LltError::NonPositivePivot { index }) => {
+            Err(KernelError::NotPositiveDefinite { index })
+        }
+    }
+}
+
+/// Left-looking: columns done before are taken out of a block, then it is factored.
+fn cholesky_by_blocks(mut a: MatMut<f64>, par: Par) -> Result<(), KernelError> {
+    let n = a.nrows();
+    for first in (0..n).step_by(BLOCK) {
+        watch::check()?;
+        let width = BLOCK.min(n - first);
+        let (done, rest) = a.as_mut().split_at_col_mut(first);
+        let done = done.into_const().subrows(first, n - first);
+        let (mut diagonal, mut below) =
+            rest.submatrix_mut(first, 0, n - first, width).split_at_row_mut(width);
+        let (upper, lower) = done.split_at_row(width);
+        triangular::matmul(
+            diagonal.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            upper,
+            BlockStructure::Rectangular,
+            upper.transpose(),
+            BlockStructure::Rectangular,
+            -1.0,
+            par,
+        );
+        matmul::matmul(below.as_mut(), Accum::Add, lower, upper.transpose(), -1.0, par);
+        cholesky_whole(diagonal.as_mut(), par).map_err(|error| match error {
+            KernelError::NotPositiveDefinite { index } => {
+                KernelError::NotPositiveDefinite { index: first + index }
+            }
+            other => other,
+        })?;
+        triangular_solve::solve_lower_triangular_in_place(diagonal.as_ref(), below.transpose_mut(), par);
+    }
+    Ok(())
 }
 
 /// B <- L^-1 B for an n x n lower triangle and n x m right-hand sides.
@@ -298,13 +342,56 @@ pub fn inverse_from_cholesky(n: usize, l: &[f64], out: &mut [f64]) -> Result<(),
         return Ok(());
     }
     parallel(n, |par| {
-        let mut buffer = workspace(llt::inverse::inverse_scratch::<f64>(n, par))?;
         let target = MatMut::from_column_major_slice_mut(out, n, n);
         let l = MatRef::from_column_major_slice(l, n, n);
+        if n >= BY_BLOCKS {
+            return inverse_by_blocks(target, l, par);
+        }
+        let mut buffer = workspace(llt::inverse::inverse_scratch::<f64>(n, par))?;
         llt::inverse::inverse(target, l, par, MemStack::new(&mut buffer));
         Ok(())
     })?;
     mirror_lower(n, out);
+    Ok(())
+}
+
+/// X = L^-1, then the lower triangle of X'X, both in place by blocks of rows.
+fn inverse_by_blocks(mut x: MatMut<f64>, l: MatRef<f64>, par: Par) -> Result<(), KernelError> {
+    let n = l.nrows();
+    let mut buffer = memory::zeros(&[BLOCK, n])?;
+    x.fill(0.0);
+    for first in (0..n).step_by(BLOCK) {
+        watch::check()?;
+        let width = BLOCK.min(n - first);
+        let diagonal = l.submatrix(first, first, width, width);
+        let (done, rest) = x.as_mut().split_at_row_mut(first);
+        let mut rows = rest.subrows_mut(0, width);
+        let mut before = MatMut::from_column_major_slice_mut(&mut buffer[..width * first], width, first);
+        triangular::matmul(
+            before.as_mut(),
+            BlockStructure::Rectangular,
+            Accum::Replace,
+            l.submatrix(first, 0, width, first),
+            BlockStructure::Rectangular,
+            done.as_ref().subcols(0, first),
+            BlockStructure::TriangularLower,
+            -1.0,
+            par,
+        );
+        rows.as_mut().subcols_mut(0, first).copy_from(before.as_ref());
+        (0..width).for_each(|i| rows[(i, first + i)] = 1.0);
+        triangular_solve::solve_lower_triangular_in_place(diagonal, rows.subcols_mut(0, first + width), par);
+    }
+    for first in (0..n).step_by(BLOCK) {
+        watch::check()?;
+        let width = BLOCK.min(n - first);
+        let end = first + width;
+        let mut product = MatMut::from_column_major_slice_mut(&mut buffer[..width * end], width, end);
+        let below = x.as_ref().submatrix(first, 0, n - first, end);
+        let own = below.subcols(first, width);
+        matmul::matmul(product.as_mut(), Accum::Replace, own.transpose(), below, 1.0, par);
+        x.as_mut().submatrix_mut(first, 0, width, end).copy_from(product.as_ref());
+    }
     Ok(())
 }
 
@@ -390,4 +477,41 @@ pub fn singular_values(m: usize, n: usize, a: &[f64]) -> Result<(Vec<f64>, Vec<f
     let s = (0..r).map(|i| svd.S()[i]).collect();
     let v = (0..n * r).map(|h| svd.V()[(h % n, h / n)]).collect();
     Ok((u, s, v))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::numbers::Numbers;
+
+    #[test]
+    fn large_matrices_are_factored_and_inverted_by_blocks() {
+        let n = BY_BLOCKS + 37;
+        let mut numbers = Numbers(9);
+        // diagonally dominant, with entries in a band and in the last rows
+        let mut a = vec![0.0; n * n];
+        for j in 0..n {
+            for i in (j..n).filter(|&i| i < j + 40 || i + 3 > n) {
+                a[i + j * n] = if i == j { 100.0 } else { 0.5 * numbers.next() };
+            }
+        }
+        for j in n - 3..n {
+            a[j + j * n] = 1e4;
+        }
+        let mut l = a.clone();
+        cholesky(n, &mut l).unwrap();
+        let mut inverse = vec![0.0; n * n];
+        inverse_from_cholesky(n, &l, &mut inverse).unwrap();
+        mirror_lower(n, &mut a);
+        for j in (0..n).step_by(211).chain(n - 3..n) {
+            let row = (0..n).map(|i| dot_long(&a[i * n..(i + 1) * n], &inverse[j * n..(j + 1) * n]));
+            let off =
+                row.enumerate().map(|(i, v)| (v - f64::from(u8::from(i == j))).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-12, "{j} {off}");
+        }
+        l.copy_from_slice(&a);
+        l[2500 + 2500 * n] = -1.0;
+        assert_eq!(cholesky(n, &mut l), Err(KernelError::NotPositiveDefinite { index: 2500 }));
+    }
 }

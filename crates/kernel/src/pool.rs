@@ -43,13 +43,16 @@ fn pool() -> Option<Arc<ThreadPool>> {
     None
 }
 
-/// Runs `work` in the pool; it is told whether it may use threads.
+/// Runs `work` in the pool, under the caller's watch; it is told whether it may use threads.
 fn within<R: Send>(work: impl FnOnce(bool) -> R + Send) -> R {
     if rayon::current_thread_index().is_some() {
         return work(true);
     }
     match pool() {
-        Some(pool) => pool.install(|| work(true)),
+        Some(pool) => {
+            let watch = watch::current();
+            pool.install(|| watch::under(watch, || work(true)))
+        }
         None => work(false),
     }
 }

@@ -311,7 +311,8 @@ impl Problem {
         if blocks.core_pattern.is_none() && blocks.core_dim > LARGEST_DENSE {
             return Err(KernelError::CoreTooLarge { dim: blocks.core_dim, largest: LARGEST_DENSE });
         }
-        memory::check(blocks.bytes_of_an_evaluation()?)?;
+        let n_theta = terms.iter().map(|&(_, k)| crate::covariance::triangle(k)).sum();
+        memory::check(blocks.bytes_of_an_evaluation(n_theta)?)?;
         let blocks = Arc::new(blocks);
         let mut problem = Self {
             n,
