@@ -164,6 +164,36 @@ def linear_criterion(log_det: float, rss: FloatArray, n: float) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
+class Unidentified:
+    """What the columns of a design cannot tell; empty where all covariance parameters are identified.
+
+    Attributes
+    ----------
+    directions
+        Shape (d, n_theta + 1): changes of the terms' covariance matrices (lower triangles, theta's order) and
+        of the residual variance that leave the covariance of what X leaves of y as it is.
+    absorbed
+        Per term, shape (m, k): combinations of its columns that X takes up in every level.
+    """
+
+    directions: FloatArray
+    absorbed: tuple[FloatArray, ...]
+
+
+def unidentified(design: Design, at: Problem) -> Unidentified:
+    """Whether the covariance parameters of a design, whose problem is ``at``, can be told apart."""
+    with kernel_errors(design):
+        directions, absorbed = at.unidentified(*_arrays(design, None))
+    return Unidentified(
+        np.array(directions, dtype=np.float64).reshape(len(directions), at.n_theta + 1),
+        tuple(
+            np.array(found, dtype=np.float64).reshape(len(found), len(term.names))
+            for found, term in zip(absorbed, design.terms, strict=False)
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Components:
     """Parts of the criterion at one theta: log_det + pwrss / sigma^2 + N log(2 pi sigma^2).
 

@@ -17,6 +17,7 @@ pub mod error;
 pub mod factor;
 pub mod gradient;
 pub mod hessian;
+pub mod identify;
 pub mod inverse;
 pub mod memory;
 pub mod modes;

@@ -10,6 +10,7 @@ use mixwell_kernel::covariance;
 use mixwell_kernel::criterion;
 use mixwell_kernel::deletion::{Deletions as KernelDeletions, Parameters};
 use mixwell_kernel::error::KernelError as Error;
+use mixwell_kernel::identify::unidentified;
 use mixwell_kernel::newton::{Control, Objective};
 use mixwell_kernel::optimize::{check_parameters, optimize};
 use mixwell_kernel::problem::{FactorInput, Input, Problem as KernelProblem, TermInput};
@@ -324,6 +325,19 @@ impl Problem {
     #[getter]
     fn n_theta(&self) -> usize {
         self.inner.n_theta()
+    }
+
+    /// What the data cannot tell, for the arrays the problem was made from: (directions, absorbed columns per term), both
+    /// empty where everything is identified.
+    #[pyo3(signature = (*arrays))]
+    fn unidentified(
+        &self,
+        py: Python<'_>,
+        arrays: Arrays<'_>,
+    ) -> PyResult<(Vec<Vec<f64>>, Vec<Vec<Vec<f64>>>)> {
+        let input = arrays.input()?;
+        let found = detached(py, || unidentified(&self.inner, &input))?;
+        Ok((found.directions, found.absorbed))
     }
 
     /// Time of one evaluation with derivatives, in multiplications of a dense factorization.

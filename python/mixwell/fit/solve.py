@@ -10,6 +10,7 @@ from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError
 from mixwell.fit.control import Control
 from mixwell.fit.exact import check_residual_is_left, is_small
+from mixwell.fit.identified import refusal, unidentified
 from mixwell.fit.record import Certificate, Curvature, Fit, TermCertificate, Trace
 
 FloatArray = NDArray[np.float64]
@@ -83,6 +84,12 @@ def solve(
     limits = control if control is not None else Control()
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)
+    # another response of a design that was fitted before says nothing new about its columns
+    unknown = unidentified(design, kernel.unidentified(design, problem)) if y is None else None
+    if unknown is not None:
+        if unknown.with_residual:
+            check_residual_is_left(design, y)
+        raise refusal(design, unknown, reml=reml)
     try:
         with kernel.kernel_errors(design):
             found = problem.optimize(reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts)
