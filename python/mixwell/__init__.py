@@ -24,6 +24,7 @@ from mixwell.errors import (
     RankDeficiencyWarning,
     ResourceError,
     SingularFitWarning,
+    UnidentifiedWarning,
 )
 from mixwell.explore import describe
 from mixwell.fit.control import Control
@@ -55,6 +56,7 @@ __all__ = [
     "RankDeficiencyWarning",
     "ResourceError",
     "SingularFitWarning",
+    "UnidentifiedWarning",
     "__version__",
     "anova",
     "between",

@@ -42,6 +42,7 @@ class CertificateDict(TypedDict):
     gradient_norm: float
     hessian_eigenvalue: float
     reason: str
+    flat: tuple[int, ...]
     terms: list[TermDict]
 
 class CurvatureDict(TypedDict):
@@ -135,6 +136,7 @@ class Problem:
     def theta_of(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def unidentified(
         self,
+        off_fixed: bool,
         y: NDArray[np.float64],
         x: NDArray[np.float64],
         weights: NDArray[np.float64] | None,

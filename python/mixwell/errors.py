@@ -47,3 +47,7 @@ class SingularFitWarning(MixwellWarning):
 
 class RankDeficiencyWarning(MixwellWarning):
     """Aliased columns of the fixed part were dropped, or rows are asked for that need them."""
+
+
+class UnidentifiedWarning(MixwellWarning):
+    """Variances that the data do not, or hardly, identify."""

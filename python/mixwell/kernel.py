@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NewType
 import numpy as np
 from numpy.typing import NDArray
 
-from mixwell._kernel import Deletions, KernelError, Problem, Refitter, profiled_criterion
+from mixwell._kernel import Deletions, KernelError, Refitter, profiled_criterion
+from mixwell._kernel import Problem as Problem
 from mixwell.design import Design
 from mixwell.errors import (
     ConvergenceError,
@@ -180,10 +181,13 @@ class Unidentified:
     absorbed: tuple[FloatArray, ...]
 
 
-def unidentified(design: Design, at: Problem) -> Unidentified:
-    """Whether the covariance parameters of a design, whose problem is ``at``, can be told apart."""
+def unidentified(design: Design, at: Problem, *, off_fixed: bool) -> Unidentified:
+    """Whether the covariance parameters of a design, whose problem is ``at``, can be told apart.
+
+    ``off_fixed``: from what the fixed part leaves of the response, as REML does; else from the response.
+    """
     with kernel_errors(design):
-        directions, absorbed = at.unidentified(*_arrays(design, None))
+        directions, absorbed = at.unidentified(off_fixed, *_arrays(design, None))
     return Unidentified(
         np.array(directions, dtype=np.float64).reshape(len(directions), at.n_theta + 1),
         tuple(

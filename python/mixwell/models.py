@@ -12,6 +12,7 @@ from mixwell.data.labelled import by_names
 from mixwell.design.build import build_design
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
+from mixwell.fit.identified import hold
 from mixwell.fit.solve import solve
 from mixwell.result.base import numbers_given
 from mixwell.result.checking import Checking
@@ -87,7 +88,7 @@ def lmer(
     start
         Starting value of theta, an array or a series such as ``fit.theta``; None chooses one.
     control
-        Settings of the optimizer.
+        Settings of the optimizer, and what to do with variances that the data do not identify.
 
     Returns
     -------
@@ -101,8 +102,9 @@ def lmer(
 
     Warns
     -----
-    SingularFitWarning, RankDeficiencyWarning, ConvergenceWarning
-        If a covariance matrix is singular, columns are aliased, or the certificate of the optimum fails.
+    SingularFitWarning, RankDeficiencyWarning, ConvergenceWarning, UnidentifiedWarning
+        If a covariance matrix is singular, columns are aliased, the certificate of the optimum fails, or the
+        data hardly identify a variance.
 
     Examples
     --------
@@ -116,8 +118,11 @@ def lmer(
     design = build_design(
         formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
     )
+    held = None
+    if isinstance(control, Control) and control.unidentified == "hold":
+        design, held = hold(design)
     named = by_names(start, quantities.theta_names(design), "start")
     values = None if start is None else numbers_given(named, "start")
-    fit = solve(design, reml=reml, start=values, control=control)
+    fit = solve(design, reml=reml, start=values, control=control, held=held)
     warn_about(design, fit)
     return LmerResult(design, fit, control)

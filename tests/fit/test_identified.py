@@ -12,11 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 import mixwell as mw
+import oracle
 import random_designs
 from mixwell import kernel
 from mixwell.design.build import build_design
 from mixwell.design.record import Design
-from mixwell.errors import ModelError
+from mixwell.errors import DataError, ModelError, UnidentifiedWarning
 
 FloatArray = NDArray[np.float64]
 
@@ -46,11 +47,15 @@ def pups(
 
 @dataclass(frozen=True)
 class Kind:
-    """A model that is not identified, the words its error must hold, and its neighbour that is."""
+    """A model that is not identified, the words its error must hold, and its neighbour that is.
+
+    ``absorbed``: maximum likelihood has an optimum, zero for the variance that the fixed effects take up.
+    """
 
     formula: str
     words: tuple[str, ...]
     twin: str
+    absorbed: bool = False
     litters: tuple[int, int] = (2, 6)
     size: int | None = None
     twin_size: int | None = None
@@ -61,37 +66,44 @@ KINDS = {
         "weight ~ treatment + (1 | treatment)",
         ("(1 | treatment)", "'treatment'", "Leave out (1 | treatment)"),
         "weight ~ 1 + (1 | treatment)",
+        absorbed=True,
     ),
     "fixed, and the outer of two nested": Kind(
         "weight ~ treatment + sex + (1 | treatment/litter)",
         ("variance of (1 | treatment)", "Leave out (1 | treatment)"),
         "weight ~ treatment + sex + (1 | treatment:litter)",
+        absorbed=True,
     ),
     "fixed, and one of two written apart": Kind(
         "weight ~ sex * treatment + (1 | treatment) + (1 | litter)",
         ("variance of (1 | treatment)",),
         "weight ~ sex * treatment + (1 | litter)",
+        absorbed=True,
     ),
     "the fixed factor's intercept in a term with a slope": Kind(
         "weight ~ treatment + age + (age | treatment)",
         ("'(Intercept)' in (age | treatment)", "'treatment'"),
         "weight ~ treatment + age + (0 + age | treatment)",
+        absorbed=True,
     ),
     "intercepts and slopes of every level fixed": Kind(
         "weight ~ litter * age + (age | litter)",
         ("(age | litter)", "'litter:age'"),
         "weight ~ age + (age | litter)",
+        absorbed=True,
     ),
     "one group per treatment": Kind(
         "weight ~ treatment + sex + (1 | litter)",
         ("variance of (1 | litter)", "'treatment'"),
         "weight ~ sex + (1 | litter)",
         litters=(1, 2),
+        absorbed=True,
     ),
     "fixed interaction as a grouping": Kind(
         "weight ~ treatment * sex + (1 | treatment:sex) + (1 | litter)",
         ("(1 | treatment:sex)", "'treatment:sex'"),
         "weight ~ treatment + sex + (1 | treatment:sex) + (1 | litter)",
+        absorbed=True,
     ),
     "a predictor that is constant within levels": Kind(
         "weight ~ treatment + (treatment | litter)",
@@ -139,7 +151,7 @@ def test_what_is_not_identified_is_refused_by_name(name: str) -> None:
     for seed in range(40):
         data = pups(np.random.default_rng(seed), litters=kind.litters, size=kind.size)
         with pytest.raises(ModelError) as raised:
-            mw.lmer(kind.formula, data, reml=seed % 2 == 0)
+            mw.lmer(kind.formula, data, reml=kind.absorbed or seed % 2 == 0)
         message = str(raised.value)
         assert all(word in message for word in kind.words), message
         assert "double precision" not in message
@@ -155,21 +167,120 @@ def test_the_neighbour_that_is_identified_is_fitted(name: str) -> None:
         assert fit.convergence.converged, fit.convergence.explain()
 
 
-@pytest.mark.parametrize("reml", [True, False])
-@pytest.mark.parametrize(
-    ("formula", "load", "words"),
-    [
-        ("Reaction ~ Subject + Days + (1 | Subject)", mw.datasets.load_sleepstudy, "Leave out (1 | Subject)"),
-        ("Reaction ~ Subject + Days + (Days | Subject)", mw.datasets.load_sleepstudy, "'(Intercept)' in"),
-        ("score ~ Machine + (1 | Worker*Machine)", mw.datasets.load_machines, "Leave out (1 | Machine)"),
-        ("weight ~ Treatment + sex + (1 + sex | Treatment)", mw.datasets.load_ratpups, "'(Intercept)' in"),
-    ],
-)
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.absorbed])
+def test_maximum_likelihood_says_that_the_design_alone_settles_the_variance(name: str) -> None:
+    """Its criterion rises with this variance, whatever the response: zero is the optimum."""
+    kind = KINDS[name]
+    for seed in range(2):
+        data = pups(np.random.default_rng(seed), litters=kind.litters, size=kind.size)
+        with pytest.warns(UnidentifiedWarning, match=re.escape(kind.words[0].removeprefix("variance of "))):
+            fit = mw.lmer(kind.formula, data, reml=False)
+        assert (fit.convergence.converged, fit.convergence.identified) == (True, False)
+        assert "certified" not in str(fit.summary()) + fit.convergence.explain()
+    not_certified(fit)
+
+
+CLASSIC = [
+    ("Reaction ~ Subject + Days + (1 | Subject)", mw.datasets.load_sleepstudy, "Leave out (1 | Subject)"),
+    ("Reaction ~ Subject + Days + (Days | Subject)", mw.datasets.load_sleepstudy, "'(Intercept)' in"),
+    ("score ~ Machine + (1 | Worker*Machine)", mw.datasets.load_machines, "Leave out (1 | Machine)"),
+    ("weight ~ Treatment + (1 | Treatment/Litter)", mw.datasets.load_ratpups, "Leave out (1 | Treatment)"),
+    ("weight ~ Treatment + sex + (1 + sex | Treatment)", mw.datasets.load_ratpups, "'(Intercept)' in"),
+]
+
+
+@pytest.mark.parametrize(("formula", "load", "words"), CLASSIC)
 def test_classic_data_with_a_factor_fixed_and_random(
-    formula: str, load: Callable[[], pd.DataFrame], words: str, reml: bool
+    formula: str, load: Callable[[], pd.DataFrame], words: str
 ) -> None:
     with pytest.raises(ModelError, match=re.escape(words)):
-        mw.lmer(formula, load(), reml=reml)
+        mw.lmer(formula, load())
+
+
+def not_certified(fit: mw.LmerResult) -> None:
+    """Nothing that is printed of a fit calls it certified."""
+    told = [
+        fit.convergence.explain(),
+        fit.summary(),
+        fit.summary()._repr_html_(),
+        repr(fit.convergence),
+        fit.check(),
+        mw.table(fit),
+    ]
+    for lang in ("en", "zh"):
+        told.append(fit.report(lang=lang))
+    for text in map(str, told):
+        assert not re.search("certified|通过验证", text), text
+
+
+@pytest.mark.parametrize(
+    ("formula", "load", "same", "held"),
+    [
+        (
+            "weight ~ Treatment + (1 | Treatment/Litter)",
+            mw.datasets.load_ratpups,
+            "weight ~ Treatment + (1 | Treatment:Litter)",
+            "Held at zero: (1 | Treatment), which 'Treatment' in the fixed part takes up",
+        ),
+        (
+            "Reaction ~ Subject + Days + (Days | Subject)",
+            mw.datasets.load_sleepstudy,
+            "Reaction ~ Subject + Days + (0 + Days | Subject)",
+            "Held at zero: '(Intercept)' in (Days | Subject)",
+        ),
+        (
+            "score ~ Machine + (1 | Worker*Machine)",
+            mw.datasets.load_machines,
+            "score ~ Machine + (1 | Worker) + (1 | Worker:Machine)",
+            "Held at zero: (1 | Machine)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("reml", [True, False])
+def test_what_is_not_identified_can_be_held_at_zero(
+    formula: str, load: Callable[[], pd.DataFrame], same: str, held: str, reml: bool
+) -> None:
+    data = load()
+    with pytest.warns(UnidentifiedWarning, match=re.escape(held)):
+        fit = mw.lmer(formula, data, reml=reml, control=mw.Control(unidentified="hold"))
+    other = mw.lmer(same, data, reml=reml)
+    assert fit.criterion == pytest.approx(other.criterion, rel=0, abs=1e-9)
+    np.testing.assert_allclose(fit.bse, other.bse, rtol=1e-6)
+    assert held in " ".join(str(fit.summary()).split())
+    not_certified(fit)
+    np.testing.assert_allclose(fit.predict(data.head(5)), other.predict(data.head(5)), rtol=1e-6)
+
+
+def test_nothing_is_held_where_no_random_effect_would_be_left() -> None:
+    data = mw.datasets.load_sleepstudy()
+    with pytest.raises(ModelError, match="ordinary linear model"):
+        mw.lmer("Reaction ~ Subject + Days + (1 | Subject)", data, control=mw.Control(unidentified="hold"))
+    with pytest.raises(DataError, match="'refuse' and 'hold'"):
+        mw.Control(unidentified="drop")  # type: ignore[arg-type]
+    asked = mw.lmer("Reaction ~ Days + (1 | Subject)", data, control=mw.Control(unidentified="hold"))
+    assert asked.convergence.identified
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_variances_that_the_data_hardly_tell_apart_are_not_certified(reml: bool) -> None:
+    """A predictor that is almost constant: its slope is another intercept."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(30), 8)
+    c = rng.normal(size=240)
+    data = pd.DataFrame({"g": g, "c": c, "x": 1 + 1e-5 * c})
+    data["y"] = rng.normal(size=30)[g] + rng.normal(size=240)
+    formula = "y ~ 1 + (1 | g) + (0 + x | g)"
+    with pytest.warns(UnidentifiedWarning, match="hardly tell"):
+        fit = mw.lmer(formula, data, reml=reml)
+    assert (fit.convergence.converged, fit.convergence.identified) == (True, False)
+    not_certified(fit)
+    total = float(np.sum(fit.fit.theta**2))
+    for share in (0.0, 0.5, 1.0):
+        theta = np.sqrt([share * total, (1 - share) * total])
+        assert oracle.criterion(fit.design, theta, reml=reml) == pytest.approx(fit.criterion, abs=1e-3)
+    apart = mw.lmer("y ~ 1 + (1 | g) + (0 + c | g)", data, reml=reml)
+    assert apart.convergence.identified
+    assert "certified" in str(apart.summary())
 
 
 def dense_rank(design: Design) -> tuple[int, int]:
@@ -217,7 +328,7 @@ def test_the_decision_is_that_of_dense_matrices(structure: str) -> None:
         except ModelError:
             continue
         parameters, rank = dense_rank(design)
-        assert len(kernel.unidentified(design, at).directions) == parameters - rank, seed
+        assert len(kernel.unidentified(design, at, off_fixed=True).directions) == parameters - rank, seed
         answers.add(parameters == rank)
     assert answers == {True, False}
 
@@ -228,7 +339,7 @@ def test_directions_leave_the_covariance_off_x_as_it_is() -> None:
     data["age"] += 1000
     formula = "weight ~ treatment + age + (age | treatment) + (1 | litter) + (age | dam)"
     design = build_design(formula, data)
-    found = kernel.unidentified(design, kernel.problem(design))
+    found = kernel.unidentified(design, kernel.problem(design), off_fixed=True)
     q, _ = np.linalg.qr(design.x)
     project = np.eye(design.n_obs) - q @ q.T
     assert len(found.directions) == 3
@@ -266,4 +377,6 @@ def test_large_data_are_decided_alike(shuffled: bool) -> None:
         ("y ~ factor(school) + age + (1 | pupil) + (1 | school)", 1),
     ]:
         design = build_design(formula, data)
-        assert len(kernel.unidentified(design, kernel.problem(design)).directions) == expected, formula
+        assert (
+            len(kernel.unidentified(design, kernel.problem(design), off_fixed=True).directions) == expected
+        ), formula

@@ -70,6 +70,10 @@ def nested() -> pd.DataFrame:
     return data.assign(twin=data["school"].str.upper(), y=effects + rng.normal(size=48))
 
 
+# A factor that is fixed and random at once.
+BOTH = "weight ~ Treatment + sex + (1 | Treatment/Litter)"
+
+
 def makers() -> dict[str, Callable[[], mw.LmerResult]]:
     """Models that between them take every branch, each fitted when asked for."""
     data = grouped()
@@ -121,7 +125,7 @@ def makers() -> dict[str, Callable[[], mw.LmerResult]]:
         "logical": lambda: fit_of("y ~ late + (1 | g)", data.assign(late=data["x"] > 3)),
         "dates": lambda: fit_of("y ~ time_since(day, '2024-01-01', 'weeks') + (1 | g)", dated),
         "nested": lambda: fit_of("y ~ x + (1 | school) + (1 | child)", nested()),
-        "identical": lambda: fit_of("y ~ x + (1 | school) + (1 | twin)", nested()),
+        "identical": lambda: fit_of("y ~ x + (1 | school) + (0 + x | twin)", nested()),
         "crossed": lambda: fit_of("strength ~ 1 + (1 | batch) + (1 | cask)", mw.datasets.load_pastes()),
         "penicillin": lambda: fit_of(
             "diameter ~ 1 + (1 | plate) + (1 | sample)", mw.datasets.load_penicillin()
@@ -143,6 +147,11 @@ def makers() -> dict[str, Callable[[], mw.LmerResult]]:
         "unknown": lambda: uncertified(case("slopes"), "something_new"),
         "uncertified singular": lambda: uncertified(
             fit_of("y ~ x + (x | g)", without_variance()), "gradient"
+        ),
+        "held": lambda: fit_of(BOTH, rats, control=mw.Control(unidentified="hold")),
+        "by design": lambda: fit_of(BOTH, rats, reml=False),
+        "hardly identified": lambda: fit_of(
+            "y ~ x + (1 | g) + (0 + almost | g)", data.assign(almost=1 + 1e-6 * data["x"])
         ),
         "zero effect": lambda: without_one_effect(case("slopes")),
         "rank": lambda: low_rank(fit_of("y ~ arm + x + (arm + x + o | g)", data), 1),
@@ -291,7 +300,7 @@ def test_numbers_are_those_of_the_fit() -> None:
         ("Yield ~ 1 + (1 | Batch)", mw.datasets.load_dyestuff2),
         ("score ~ Machine + (1 | Worker) + (1 | Worker:Machine)", mw.datasets.load_machines),
         (
-            "yield ~ ordered(nitro) + (1 | Block) + (0 + I(Variety == 'Victory') | Block)",
+            "yield ~ ordered(nitro) + (1 | Block) + (0 + I(1 * (Variety == 'Victory')) | Block)",
             mw.datasets.load_oats,
         ),
     ],

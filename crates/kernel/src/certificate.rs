@@ -59,6 +59,8 @@ pub struct Certificate {
     /// Direction (kernel coordinates) of negative curvature, if any.
     pub negative_direction: Option<Vec<f64>>,
     pub terms: Vec<TermOptimality>,
+    /// Terms whose parameters the data hardly tell apart, see [`crate::identify::flat_terms`].
+    pub flat: Vec<usize>,
     pub reason: &'static str,
 }
 
@@ -233,7 +235,7 @@ pub fn certify(
     } else {
         ""
     };
-    Ok(Certificate { gap, gradient_norm, lowest_curvature, negative_direction, terms, reason })
+    Ok(Certificate { gap, gradient_norm, lowest_curvature, negative_direction, terms, flat: vec![], reason })
 }
 
 /// The cone conditions of every term: rank, Gamma on the null space, directions of descent off the boundary.

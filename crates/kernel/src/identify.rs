@@ -1,15 +1,19 @@
 //! Whether the data can tell the covariance parameters apart, decided from the columns alone, before any search.
 //!
-//! With V = I + sum_a gamma_a V_a (rows scaled by their weights) everything that residuals tell is M V M, M the projection
-//! off the columns of X. The parameters are identified exactly where M and the M V_a M are linearly independent; what is not
-//! identified so is by maximum likelihood settled by the design alone, whatever the response. For symmetric matrices A_a and
-//! random w the vectors A_a w are independent only if the A_a are, and those of as many w as there are matrices are dependent
-//! only if the A_a are (the w for which some combination vanishes have a smaller dimension). So a few w, and a part of the
-//! rows at first, prove independence at little cost; dependence is only told from all rows and as many w as it takes.
+//! With V = I + sum_a gamma_a V_a (rows scaled by their weights) all that residuals tell is M V M, M the projection off the
+//! columns of X. The parameters are identified by REML exactly where M and the M V_a M are linearly independent. Where only I
+//! and the V_a themselves are, maximum likelihood has a single optimum, but the design alone chooses it, whatever the
+//! response. For symmetric matrices A_a and random w the vectors A_a w are independent only if the A_a are, and those of as
+//! many w as there are matrices are dependent only if the A_a are (the w for which some combination vanishes have a smaller
+//! dimension). So one w, and a part of the rows at first, prove independence at little cost; dependence is only told from all
+//! rows and as many w as it takes.
 
-use crate::covariance::{Coordinate, coordinates};
+use crate::covariance::{self, Coordinate, coordinates};
 use crate::dense;
 use crate::error::KernelError;
+use crate::gradient::{Direction, average_information, term_direction};
+use crate::memory;
+use crate::newton::{Objective, Point};
 use crate::problem::{Input, Problem};
 use crate::scaling;
 
@@ -17,7 +21,7 @@ use crate::scaling;
 const DEPENDENT: f64 = 1e-9;
 /// Singular values of few vectors above this prove independence.
 const PLAIN: f64 = 1e-4;
-/// Vectors of the first look.
+/// Vectors of a first look.
 const FEW: usize = 1;
 /// Rows of the first look, and by how much a second look has more.
 const SOME_ROWS: usize = 4096;
@@ -29,6 +33,13 @@ const ALIASED: f64 = 1e-9;
 /// Columns that X leaves nothing but rounding of.
 const ABSORBED: f64 = 1e-9;
 
+/// A direction is flat where the criterion changes by less than this while variances change by half.
+const NO_CHANGE: f64 = 1e-3;
+/// Parts of that step that are tried where the whole leaves the cone of covariance matrices.
+const STEPS: [f64; 10] = [1.0, -1.0, 0.5, -0.5, 0.25, -0.25, 0.125, -0.125, 0.0625, -0.0625];
+/// Parameters whose share of a flat direction is smaller are not named.
+const SHARE: f64 = 0.1;
+
 /// What the data cannot tell. Empty where everything is identified.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unidentified {
@@ -39,25 +50,26 @@ pub struct Unidentified {
     pub absorbed: Vec<Vec<Vec<f64>>>,
 }
 
-/// Decides for a problem and the input it was made from.
-pub fn unidentified(problem: &Problem, input: &Input) -> Result<Unidentified, KernelError> {
+/// Decides for a problem and the input it was made from; `off_fixed` of M V M, else of V.
+pub fn unidentified(problem: &Problem, input: &Input, off_fixed: bool) -> Result<Unidentified, KernelError> {
     let n = problem.n;
     let mut size = SOME_ROWS;
     while 2 * size < n {
-        let rows = some_rows(problem, input, size);
-        let view = View::new(problem, input, &rows);
-        if view.left() > 0 && smallest(&view.independence(FEW))? > PLAIN {
+        let rows = some_rows(problem, input, size)?;
+        let view = View::new(problem, input, &rows, off_fixed)?;
+        if view.left() > 0 && smallest(&view.independence(FEW)?)? > PLAIN {
             return Ok(Unidentified::default());
         }
         size *= MORE_ROWS;
     }
-    let all: Vec<u32> = (0..n as u32).collect();
-    let view = View::new(problem, input, &all);
-    if smallest(&view.independence(FEW))? > PLAIN {
+    let mut all = memory::room(&[n])?;
+    all.extend(0..n as u32);
+    let view = View::new(problem, input, &all, off_fixed)?;
+    if smallest(&view.independence(FEW)?)? > PLAIN {
         return Ok(Unidentified::default());
     }
     let m = view.parameters();
-    let r = view.independence(m.min(view.left()).max(FEW));
+    let r = view.independence(m.min(view.left()).max(FEW))?;
     let (_, s, v) = dense::singular_values(m, m, &r)?;
     let null: Vec<&[f64]> = (0..m).filter(|&i| s[i] <= DEPENDENT).map(|i| &v[i * m..(i + 1) * m]).collect();
     if null.is_empty() {
@@ -72,19 +84,111 @@ pub fn unidentified(problem: &Problem, input: &Input) -> Result<Unidentified, Ke
     Ok(Unidentified { directions, absorbed })
 }
 
+/// Terms among whose parameters an optimum lies in a valley so flat that variances may change by half while the criterion
+/// does not; empty where there is none. By the average information over changes of Sigma*, in units of the largest variance
+/// or, where that is larger, of each parameter's own error; what it suggests is tried.
+pub fn flat_terms(objective: &Objective, point: &Point) -> Result<Vec<usize>, KernelError> {
+    let problem = objective.problem;
+    let m = objective.coords.len();
+    if m < 2 {
+        return Ok(vec![]);
+    }
+    let directions: Vec<Direction> = objective.coords.iter().map(|c| unit_change(problem, c)).collect();
+    let (q, s) = average_information(problem, &point.factor, &point.modes, &directions)?;
+    let pwrss = point.factor.pwrss;
+    let scale = problem.n_effective(objective.reml) / pwrss;
+    let information = |a: usize, b: usize| scale * (q[a + b * m] - s[a] * s[b] / pwrss);
+    let roots = covariance::unpack(&problem.widths, &point.theta);
+    let sigmas: Vec<Vec<f64>> =
+        roots.iter().zip(&problem.widths).map(|(root, &k)| covariance::product(k, root)).collect();
+    let variances = sigmas.iter().zip(&problem.widths).flat_map(|(s, &k)| s.iter().step_by(k + 1));
+    let largest = variances.fold(0.0f64, |a, &v| a.max(v));
+    let units: Vec<f64> = (0..m)
+        .map(|a| {
+            let error = (2.0 / information(a, a)).sqrt();
+            if error.is_finite() { largest.max(error) } else { largest }
+        })
+        .collect();
+    let scaled: Vec<f64> =
+        (0..m * m).map(|h| information(h % m, h / m) * units[h % m] * units[h / m]).collect();
+    if scaled.iter().any(|v| !v.is_finite()) {
+        return Ok(vec![]);
+    }
+    let (values, vectors) = dense::symmetric_eigen(m, &scaled)?;
+    for (value, v) in values.iter().zip(vectors.chunks_exact(m)) {
+        // the criterion changes by half of value step^2
+        let most = v.iter().fold(0.0f64, |a, x| a.max(x.abs()));
+        if 0.125 * value >= NO_CHANGE * most * most {
+            break;
+        }
+        for part in STEPS {
+            let Some(theta) = moved(objective, &sigmas, |a| 0.5 * part * units[a] * v[a] / most)? else {
+                continue;
+            };
+            let change = objective.value(&theta)? - point.criterion;
+            if change.abs() < NO_CHANGE * part * part {
+                let named = |&t: &usize| {
+                    let own = objective.coords.iter().zip(v).filter(|(c, _)| c.term == t);
+                    own.fold(0.0f64, |a, (_, x)| a.max(x.abs())) > SHARE * most
+                };
+                return Ok((0..problem.widths.len()).filter(named).collect());
+            }
+        }
+    }
+    Ok(vec![])
+}
+
+/// A unit change of one entry of a term's Sigma*.
+fn unit_change(problem: &Problem, c: &Coordinate) -> Direction {
+    let k = problem.widths[c.term];
+    let mut change = vec![0.0; k * k];
+    change[c.row + c.col * k] = 1.0;
+    change[c.col + c.row * k] = 1.0;
+    term_direction(problem, c.term, &change)
+}
+
+/// Kernel coordinates after changes of the terms' Sigma*; None where one is no covariance matrix any more.
+fn moved(
+    objective: &Objective,
+    sigmas: &[Vec<f64>],
+    change: impl Fn(usize) -> f64,
+) -> Result<Option<Vec<f64>>, KernelError> {
+    let widths = &objective.problem.widths;
+    let mut changed = sigmas.to_vec();
+    for (a, c) in objective.coords.iter().enumerate() {
+        let k = widths[c.term];
+        changed[c.term][c.row + c.col * k] += change(a);
+        if c.row != c.col {
+            changed[c.term][c.col + c.row * k] += change(a);
+        }
+    }
+    let mut roots = vec![];
+    for (sigma, &k) in changed.iter().zip(widths) {
+        let (values, mut vectors) = dense::symmetric_eigen(k, sigma)?;
+        if values[0] < -DEPENDENT * values[k - 1].abs() {
+            return Ok(None);
+        }
+        for (column, value) in vectors.chunks_exact_mut(k).zip(&values) {
+            column.iter_mut().for_each(|v| *v *= value.max(0.0).sqrt());
+        }
+        roots.push(covariance::lower_root(k, k, &vectors));
+    }
+    Ok(Some(covariance::pack(widths, &roots)))
+}
+
 fn smallest(r: &[f64]) -> Result<f64, KernelError> {
     let m = r.len().isqrt();
     Ok(dense::singular_values(m, m, r)?.1.last().copied().unwrap_or(0.0))
 }
 
 /// About `size` rows: runs of neighbouring levels of the leading factor, of each level its first rows.
-fn some_rows(problem: &Problem, input: &Input, size: usize) -> Vec<u32> {
+fn some_rows(problem: &Problem, input: &Input, size: usize) -> Result<Vec<u32>, KernelError> {
     let leading = &problem.blocks.eliminated[0];
     let codes = input.factors[problem.blocks.factors[leading.factor].input].codes;
     let levels = (size * leading.q / problem.n).clamp(4 * NEIGHBOURS, leading.q.max(4 * NEIGHBOURS));
     let stride = (leading.q / levels).max(1);
     let per_level = size.div_ceil(levels.min(leading.q));
-    let mut taken = vec![0usize; leading.q];
+    let mut taken = memory::filled(0usize, &[leading.q])?;
     let mut out = vec![];
     for (i, &code) in codes.iter().enumerate() {
         let level = code as usize;
@@ -93,7 +197,7 @@ fn some_rows(problem: &Problem, input: &Input, size: usize) -> Vec<u32> {
             out.push(i as u32);
         }
     }
-    out
+    Ok(out)
 }
 
 /// A symmetric change of one term's Sigma* as one of Sigma in the user's columns: R^-1 A R^-T, lower triangle.
@@ -135,23 +239,23 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(problem: &'a Problem, input: &Input, rows: &[u32]) -> Self {
+    fn new(problem: &'a Problem, input: &Input, rows: &[u32], off_fixed: bool) -> Result<Self, KernelError> {
         let n = rows.len();
         let p = problem.n_fixed();
-        let mut tail = vec![0.0; n * (p + 1)];
+        let mut tail = memory::zeros(&[n, p + 1])?;
         for (out, &i) in tail.chunks_exact_mut(p + 1).zip(rows) {
             problem.tail_row(input, i as usize, input.root_weight(i as usize), out);
         }
-        let r = scaling::streaming_qr(n, p, |i, out| out.copy_from_slice(&tail[i * (p + 1)..][..p]));
-        let kept = scaling::rank(p, p, &r, ALIASED).kept;
+        let r = scaling::streaming_qr(n, p, |i, out| out.copy_from_slice(&tail[i * (p + 1)..][..p]))?;
+        let kept = if off_fixed { scaling::rank(p, p, &r, ALIASED)?.kept } else { vec![] };
         let rank = kept.len();
         // of the kept columns only, again by a QR
         let triangle = scaling::streaming_qr(p, rank, |i, out| {
             for (v, &c) in out.iter_mut().zip(&kept) {
                 *v = r[i + c * p];
             }
-        });
-        let mut q = vec![0.0; n * rank];
+        })?;
+        let mut q = memory::zeros(&[n, rank])?;
         for (out, row) in q.chunks_exact_mut(rank.max(1)).zip(tail.chunks_exact(p + 1)) {
             for (v, &c) in out.iter_mut().zip(&kept) {
                 *v = row[c];
@@ -159,7 +263,7 @@ impl<'a> View<'a> {
             dense::solve_row_upper(rank, &triangle, out);
         }
         let width = problem.widths.iter().sum();
-        let mut z = vec![0.0; n * width];
+        let mut z = memory::zeros(&[n, width])?;
         let mut first = vec![];
         let mut at = 0;
         for (term, &k) in problem.widths.iter().enumerate() {
@@ -179,7 +283,7 @@ impl<'a> View<'a> {
             (rows.iter().map(|&i| factor.codes[i as usize] as u32).collect(), factor.n_levels)
         });
         let codes = codes.collect();
-        Self { problem, coords: coordinates(&problem.widths), n, rank, q, width, z, first, codes }
+        Ok(Self { problem, coords: coordinates(&problem.widths), n, rank, q, width, z, first, codes })
     }
 
     /// Rows less columns of X.
@@ -229,13 +333,13 @@ impl<'a> View<'a> {
     }
 
     /// Triangular factor of the stacked vectors M V_a M w over `count` random w, in units of the sizes.
-    fn independence(&self, count: usize) -> Vec<f64> {
+    fn independence(&self, count: usize) -> Result<Vec<f64>, KernelError> {
         let (m, n) = (self.parameters(), self.n);
         let sizes = self.sizes();
         let unit = 1.0 / (count as f64).sqrt();
         let mut numbers = Uniform::new();
         let mut stacked: Vec<f64> = vec![];
-        let mut vectors = vec![0.0; n * m];
+        let mut vectors = memory::zeros(&[n, m])?;
         for _ in 0..count {
             let mut w = numbers.take(n);
             self.project(&mut w);
@@ -255,7 +359,7 @@ impl<'a> View<'a> {
                 for (a, v) in row.iter_mut().enumerate() {
                     *v = vectors[i + a * n];
                 }
-            });
+            })?;
             stacked.extend((0..m).flat_map(|i| (0..m).map(move |c| (i, c))).map(|(i, c)| r[i + c * m]));
         }
         scaling::streaming_qr(count * m, m, |i, row| row.copy_from_slice(&stacked[i * m..(i + 1) * m]))
@@ -289,7 +393,7 @@ impl<'a> View<'a> {
         let (codes, q) = &self.codes[term];
         let mut numbers = Uniform::new();
         let mut stacked = vec![];
-        let mut columns = vec![0.0; n * k];
+        let mut columns = memory::zeros(&[n, k])?;
         for _ in 0..k + 1 {
             let b = numbers.take(*q);
             for (c, column) in columns.chunks_exact_mut(n).enumerate() {
@@ -302,11 +406,11 @@ impl<'a> View<'a> {
                 for (c, v) in row.iter_mut().enumerate() {
                     *v = columns[i + c * n];
                 }
-            });
+            })?;
             stacked.extend((0..k).flat_map(|i| (0..k).map(move |c| (i, c))).map(|(i, c)| r[i + c * k]));
         }
         let rows = stacked.len() / k;
-        let r = scaling::streaming_qr(rows, k, |i, row| row.copy_from_slice(&stacked[i * k..(i + 1) * k]));
+        let r = scaling::streaming_qr(rows, k, |i, row| row.copy_from_slice(&stacked[i * k..(i + 1) * k]))?;
         let (_, s, v) = dense::singular_values(k, k, &r)?;
         // mean squares of the kernel's columns are 1
         let limit = ABSORBED * (rows as f64 / k as f64 * n as f64).sqrt();

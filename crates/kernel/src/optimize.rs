@@ -3,6 +3,7 @@
 use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, TermOptimality, certify};
 use crate::covariance;
 use crate::error::KernelError;
+use crate::identify::flat_terms;
 use crate::newton::{
     Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise,
     smallest_singular_value, trust_region_step, zeros,
@@ -93,6 +94,9 @@ pub fn optimize(
                 best = Optimum { chosen: searches.len() - 1, ..other };
             }
         }
+    }
+    if best.certificate.passed() {
+        best.certificate.flat = flat_terms(&objective, &best.point)?;
     }
     Ok(Optimum { trace, searches, ..best })
 }

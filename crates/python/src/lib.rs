@@ -328,15 +328,16 @@ impl Problem {
     }
 
     /// What the data cannot tell, for the arrays the problem was made from: (directions, absorbed columns per term), both
-    /// empty where everything is identified.
-    #[pyo3(signature = (*arrays))]
+    /// empty where everything is identified; by what the fixed part leaves of the response, or by the response itself.
+    #[pyo3(signature = (off_fixed, *arrays))]
     fn unidentified(
         &self,
         py: Python<'_>,
+        off_fixed: bool,
         arrays: Arrays<'_>,
     ) -> PyResult<(Vec<Vec<f64>>, Vec<Vec<Vec<f64>>>)> {
         let input = arrays.input()?;
-        let found = detached(py, || unidentified(&self.inner, &input))?;
+        let found = detached(py, is_large(&input), || unidentified(&self.inner, &input, off_fixed))?;
         Ok((found.directions, found.absorbed))
     }
 
@@ -519,6 +520,7 @@ impl Problem {
         certificate.set_item("gradient_norm", optimum.certificate.gradient_norm)?;
         certificate.set_item("hessian_eigenvalue", optimum.certificate.lowest_curvature)?;
         certificate.set_item("reason", optimum.certificate.reason)?;
+        certificate.set_item("flat", PyTuple::new(py, &optimum.certificate.flat)?)?;
         let terms = PyList::empty(py);
         for (t, term) in optimum.certificate.terms.iter().enumerate() {
             let k = self.inner.widths[t];

@@ -1,13 +1,14 @@
-"""A design without some of its rows, made from its arrays and not from the formula."""
+"""A design without some of its rows or random columns, made from its arrays and not from the formula."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.design.coding import INTERCEPT
 from mixwell.design.record import Design, GroupingFactor, GroupingRecipe, RandomTerm, Recipe, Rows
 
 FloatArray = NDArray[np.float64]
@@ -59,6 +60,39 @@ def subset(design: Design, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Design
         rows=None if design.rows is None else _rows(design.rows, rows),
         recipe=None if design.recipe is None else _with_factors(design.recipe, recipes),
     )
+
+
+def without_columns(design: Design, gone: Mapping[int, Sequence[int]]) -> Design:
+    """The design without some columns of its random terms; empty terms and factors without terms go.
+
+    Parameters
+    ----------
+    gone
+        Index of a term -> indices of its columns.
+    """
+    stay = [[j for j in range(len(t.names)) if j not in gone.get(i, ())] for i, t in enumerate(design.terms)]
+    kept = [i for i, columns in enumerate(stay) if columns]
+    used = sorted({design.terms[i].factor for i in kept})
+    terms = []
+    for i in kept:
+        term, columns = design.terms[i], stay[i]
+        names = tuple(term.names[j] for j in columns)
+        left = [*(["0"] if INTERCEPT not in names else []), *(n for n in names if n != INTERCEPT)]
+        label = f"({' + '.join(left) or '1'} | {design.factors[term.factor].name})"
+        whole = len(columns) == len(term.names)
+        terms.append(
+            RandomTerm(
+                used.index(term.factor),
+                term.label if whole else label,
+                names,
+                tuple(term.columns[j] for j in columns),
+            )
+        )
+    recipe = design.recipe
+    if recipe is not None:
+        plans = tuple(tuple(recipe.terms[i][j] for j in stay[i]) for i in kept)
+        recipe = replace(recipe, terms=plans, factors=tuple(recipe.factors[f] for f in used))
+    return replace(design, terms=tuple(terms), factors=tuple(design.factors[f] for f in used), recipe=recipe)
 
 
 def _terms(terms: Sequence[RandomTerm], rows: NDArray[np.intp]) -> tuple[RandomTerm, ...]:

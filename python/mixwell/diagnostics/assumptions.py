@@ -75,6 +75,16 @@ def reason(p: float, n: int, size: Size) -> str:
 
 def converged(design: Design, fit: Fit) -> Check:
     """The certificate of the optimum."""
+    doubt = fit.certificate.doubt
+    if fit.certificate.converged and doubt is not None:
+        return Check(
+            "converged",
+            "certificate of the optimum",
+            "violated",
+            f"the data do not identify {' and '.join(doubt.terms)}",
+            "The data say nothing about that variance.",
+            "print(fit.convergence.explain())",
+        )
     good = fit.certificate.converged
     return Check(
         "converged",

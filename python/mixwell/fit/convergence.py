@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell.design.record import Design, RandomTerm
+from mixwell.fit.identified import doubtful
 from mixwell.fit.record import Fit, TermCertificate, Trace
 from mixwell.text import number
 
@@ -121,6 +122,8 @@ def other_starts(fit: Fit) -> str:
 
 def certificate_line(fit: Fit) -> str:
     """The certificate in one sentence, for the foot of a summary."""
+    if fit.certificate.converged and not fit.certificate.certified:
+        return f"Converged (criterion within {gap(fit):.0e} of its minimum), but NOT identified by the data."
     if fit.certificate.converged:
         return f"Converged, certified: criterion within {gap(fit):.0e} of its minimum ({_evaluations(fit)})."
     return f"NOT CONVERGED after {_evaluations(fit)}: {failure(fit)}."
@@ -145,11 +148,13 @@ def explain(design: Design, fit: Fit) -> str:
     ]
     if len(fit.trace.searches) > 1:
         sentences.append(other_starts(fit))
+    if c.doubt is not None:
+        sentences.append(f"The data do not identify all of the estimates. {doubtful(c.doubt)}")
     if c.converged:
         sentences.append(
-            "It is a certified local minimum: the largest element of the gradient is "
-            f"{number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the criterion by "
-            f"more than about {gap(fit):.0e}."
+            f"It is a {'certified ' if c.certified else ''}local minimum: the largest element of the "
+            f"gradient is {number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the "
+            f"criterion by more than about {gap(fit):.0e}."
         )
         if len(fit.theta) > 1 and c.hessian_eigenvalue > 0:
             sentences.append(
@@ -198,6 +203,8 @@ class Convergence:
         Every evaluation of every search, in order.
     reason
         Empty, or which condition failed.
+    identified
+        Whether the data identify the estimates, as far as the columns and the curvature tell.
     singular
         For each singular term, what has zero variance, in words.
     explanation
@@ -212,6 +219,7 @@ class Convergence:
     starts: int
     trace: Trace
     reason: str
+    identified: bool
     singular: tuple[str, ...]
     explanation: str
 
@@ -222,6 +230,7 @@ class Convergence:
     def __repr__(self) -> str:
         state = "converged" if self.converged else f"NOT converged ({self.reason})"
         singular = ", singular" if self.is_singular else ""
+        state += "" if self.identified else ", NOT identified"
         return f"<Convergence: {state}{singular}, gap {self.gap:.1e}, {self.evaluations} evaluations>"
 
 
@@ -236,6 +245,7 @@ def convergence(design: Design, fit: Fit) -> Convergence:
         starts=len(fit.trace.searches),
         trace=fit.trace,
         reason=fit.certificate.reason,
+        identified=fit.certificate.doubt is None,
         singular=tuple(singular_phrases(design, fit)),
         explanation=explain(design, fit),
     )

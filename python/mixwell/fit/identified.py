@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from mixwell import kernel
 from mixwell.design.coding import INTERCEPT
 from mixwell.design.record import Design, RandomTerm
+from mixwell.design.subset import without_columns
 from mixwell.errors import ModelError
+from mixwell.fit.exact import check_residual_is_left
+from mixwell.fit.record import Doubt
 
 FloatArray = NDArray[np.float64]
 
@@ -54,11 +58,6 @@ class Unidentified:
     directions: FloatArray
     absorbed: tuple[FloatArray, ...]
     held: tuple[Held, ...]
-
-    @property
-    def with_residual(self) -> bool:
-        """Whether the residual variance is among what cannot be told apart."""
-        return bool(self.directions[:, -1].any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +145,82 @@ def _together(directions: FloatArray, places: Sequence[_Place]) -> Iterator[tupl
     yield from sorted(tuple(sorted(group)) for group in groups)
 
 
-def refusal(design: Design, found: Unidentified, *, reml: bool) -> ModelError:
-    """The error that names what cannot be told apart, and what to leave out."""
-    sentences = list(_sentences(design, found))
+def decide(design: Design, at: kernel.Problem, *, reml: bool) -> Doubt | None:
+    """What of a model is not identified although it has an optimum; ``at`` holds the design's crossproducts.
+
+    Raises
+    ------
+    ModelError
+        Naming what is not identified, and what to leave out. By REML that is what the fixed effects leave no
+        data for. Maximum likelihood has an optimum there all the same, unless the covariance of the response
+        itself says too little.
+    """
+    found = unidentified(design, kernel.unidentified(design, at, off_fixed=True))
+    if found is None:
+        return None
     if not reml:
-        sentences.append(
-            "(Maximum likelihood would choose a value by the design alone, whatever the response.)"
+        whole = unidentified(design, kernel.unidentified(design, at, off_fixed=False))
+        if whole is None:
+            return _doubt(design, found, "by_design")
+        found = whole
+    if found.directions[:, -1].any():
+        check_residual_is_left(design, None)
+    raise ModelError(
+        f"{_told(design, found)} control=Control(unidentified='hold') holds it at zero and fits the rest."
+    )
+
+
+def hold(design: Design) -> tuple[Design, Doubt | None]:
+    """A design without the random effects that the data do not identify.
+
+    Raises
+    ------
+    ModelError
+        When none is left.
+    """
+    found = unidentified(design, kernel.unidentified(design, kernel.problem(design), off_fixed=True))
+    if found is None:
+        return design, None
+    rest = without_columns(design, {h.term: h.columns for h in found.held})
+    if not rest.terms:
+        raise ModelError(
+            f"{_told(design, found)} Without it no random effect is left: that is an ordinary linear model."
         )
-    return ModelError(" ".join(sentences))
+    return rest, _doubt(design, found, "held")
+
+
+def _doubt(design: Design, found: Unidentified, kind: Literal["by_design", "held"]) -> Doubt:
+    absorbed = [h.term for h in found.held if len(found.absorbed[h.term])]
+    fixed = [name for t in absorbed for name in _absorbing(design, design.terms[t], found.absorbed[t])]
+    words = tuple(_held_words(design, h) for h in found.held)
+    return Doubt(kind, words, tuple(dict.fromkeys(fixed)))
+
+
+def doubtful(doubt: Doubt) -> str:
+    """A doubt in sentences."""
+    terms = _listed(doubt.terms)
+    if doubt.kind == "flat":
+        apart = " apart" if len(doubt.terms) > 1 else ""
+        return (
+            f"The data hardly tell the variances of {terms}{apart}: they may change by half and the "
+            "criterion does not. Leave something out, or measure predictors from their centre."
+        )
+    fixed = _listed([repr(name) for name in doubt.fixed]) if doubt.fixed else ""
+    taken = f", which {fixed} in the fixed part takes up" if fixed else ""
+    if doubt.kind == "by_design":
+        return (
+            f"The data do not identify the variance of {terms}{taken}: maximum likelihood settles it by the "
+            "design alone, whatever the response. Leave it out."
+        )
+    return f"Held at zero: {terms}{taken}; the data do not identify its variance. " + (
+        f"Standard errors and tests of {fixed} hold for these very groups, not for others like them."
+        if fixed
+        else "Standard errors and tests take it as zero."
+    )
+
+
+def _told(design: Design, found: Unidentified) -> str:
+    return " ".join(_sentences(design, found))
 
 
 def _sentences(design: Design, found: Unidentified) -> Iterator[str]:
@@ -192,7 +259,7 @@ def _within(design: Design, number: int, found: Unidentified, remedy: str) -> st
     else:
         what, way_out = "variances and covariances", f"Leave out {remedy}."
     return (
-        f"The data cannot tell the {what} of {columns} in {term.label}: within the levels of "
+        f"The data cannot tell the {what} of {columns} in {term.label} apart: within the levels of "
         f"{design.factors[term.factor].name} these columns do not vary as it would take. {way_out}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,27 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Parameters of an optimum that are not the data's doing.
+
+    Attributes
+    ----------
+    kind
+        ``"flat"``: the criterion hardly changes while these variances change by half. ``"by_design"``: the
+        fixed effects leave no data for them, and maximum likelihood settles them by the design alone.
+        ``"held"``: they were held at zero because the data do not identify them.
+    terms
+        Which, as texts: ``"(1 | tank)"``, ``"'(Intercept)' in (Days | Subject)"``.
+    fixed
+        Names of the fixed terms that take up the same effects; empty where that is not the reason.
+    """
+
+    kind: Literal["flat", "by_design", "held"]
+    terms: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TermCertificate:
     """Optimality of one term's covariance matrix on the cone of such matrices.
 
@@ -93,6 +115,8 @@ class Certificate:
         One per random term.
     reason
         Empty when converged, else the failed condition as a short code.
+    doubt
+        What the data do not identify although the optimum is one; None where they identify everything.
     """
 
     converged: bool
@@ -101,6 +125,12 @@ class Certificate:
     hessian_eigenvalue: float
     terms: tuple[TermCertificate, ...]
     reason: str
+    doubt: Doubt | None = None
+
+    @property
+    def certified(self) -> bool:
+        """Converged to estimates that the data identify."""
+        return self.converged and self.doubt is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from mixwell.design import Design
 from mixwell.errors import ConvergenceError, DataError
 from mixwell.fit.control import Control
 from mixwell.fit.exact import check_residual_is_left, is_small
-from mixwell.fit.identified import refusal, unidentified
-from mixwell.fit.record import Certificate, Curvature, Fit, TermCertificate, Trace
+from mixwell.fit.identified import decide
+from mixwell.fit.record import Certificate, Curvature, Doubt, Fit, TermCertificate, Trace
 
 FloatArray = NDArray[np.float64]
 
@@ -56,6 +56,7 @@ def solve(
     start: FloatArray | None = None,
     control: Control | None = None,
     y: FloatArray | None = None,
+    held: Doubt | None = None,
 ) -> Fit:
     """Fits the model of a design.
 
@@ -71,6 +72,8 @@ def solve(
         Limits of the search.
     y
         Another response for the same design (length n), as a refit needs.
+    held
+        What was taken out of the design because the data do not identify it.
 
     Raises
     ------
@@ -85,11 +88,7 @@ def solve(
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)
     # another response of a design that was fitted before says nothing new about its columns
-    unknown = unidentified(design, kernel.unidentified(design, problem)) if y is None else None
-    if unknown is not None:
-        if unknown.with_residual:
-            check_residual_is_left(design, y)
-        raise refusal(design, unknown, reml=reml)
+    doubt = decide(design, problem, reml=reml) if y is None else None
     try:
         with kernel.kernel_errors(design):
             found = problem.optimize(reml, theta, limits.max_evaluations, limits.gap_tolerance, limits.starts)
@@ -104,6 +103,7 @@ def solve(
     certificate = found["certificate"]
     curvature = found["curvature"]
     modes = tuple(found["modes"])
+    flat = tuple(design.terms[t].label for t in certificate["flat"])
     return Fit(
         reml=reml,
         criterion=found["criterion"],
@@ -132,6 +132,7 @@ def solve(
                 for term in certificate["terms"]
             ),
             reason=certificate["reason"],
+            doubt=held or doubt or (Doubt("flat", flat) if flat else None),
         ),
         curvature=Curvature(
             hessian=curvature["hessian"],

@@ -117,7 +117,7 @@ def account(
 
 def reworded(check: Check, design: Design, fit: Fit, text: Words) -> Check:
     """The checks of the optimum, with their evidence in the words of the report."""
-    if check.assumption == "converged" and fit.certificate.converged:
+    if check.assumption == "converged" and fit.certificate.certified:
         return replace(check, evidence=text.say("check_gap", gap=f"{convergence.gap(fit):.0e}"))
     if check.assumption == "converged":
         return replace(check, evidence=failed_condition(fit, text))
@@ -129,7 +129,7 @@ def reworded(check: Check, design: Design, fit: Fit, text: Words) -> Check:
 def spread_intervals(design: Design, fit: Fit, control: Control | None) -> dict[str, tuple[float, float]]:
     """Profile intervals of standard deviations and correlations, where they can be had in short time."""
     effects = sum(modes.size for modes in fit.modes)
-    if not fit.certificate.converged or len(fit.theta) > PROFILE_PARAMETERS or effects > PROFILE_EFFECTS:
+    if not fit.certificate.certified or len(fit.theta) > PROFILE_PARAMETERS or effects > PROFILE_EFFECTS:
         return {}
     names = parameter_names(design, fit)[: len(fit.theta) + 1]
     found = _profiled(design, fit, names, control)

@@ -63,6 +63,7 @@ _PARTS: Mapping[str, str] = {
 }
 # Patterns of the sentences that say what a check means.
 _MEANINGS: Mapping[str, str] = {
+    r"The data say nothing about that variance\.": "数据对该方差不提供任何信息。",
     r"The optimum is certified\.": "最优解已通过验证。",
     r"The estimates are not those of the lowest criterion\.": "估计值并非准则最低处的估计值。",
     r"No variance is zero and no correlation is 1\.": "没有方差为零，也没有相关系数为±1。",

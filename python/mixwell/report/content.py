@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mixwell.design.record import Design
 from mixwell.fit import convergence, quantities
+from mixwell.fit.identified import doubtful
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import Approximation, row_tests
 from mixwell.text import number
@@ -136,6 +137,8 @@ def summary_content(design: Design, fit: Fit, method: Approximation, title: str)
         inputs.append("An offset is part of the mean.")
     inputs += missing_sentences(design)
     verdicts = [convergence.certificate_line(fit)]
+    if fit.certificate.doubt is not None:
+        verdicts.append(doubtful(fit.certificate.doubt))
     if fit.certificate.converged and len(fit.trace.searches) > 1:
         verdicts.append(convergence.other_starts(fit))
     phrases = convergence.singular_phrases(design, fit)

@@ -10,6 +10,8 @@ from mixwell.report.words import Words
 
 def failed_condition(fit: Fit, text: Words) -> str:
     """Which condition of the certificate failed."""
+    if fit.certificate.converged and fit.certificate.doubt is not None:
+        return text.say("conv_unidentified_short", terms=text.listed(fit.certificate.doubt.terms))
     reason = fit.certificate.reason
     if reason in ("gradient", "boundary", "negative_curvature"):
         return text.sentences[f"conv_{reason}"]

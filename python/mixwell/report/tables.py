@@ -214,6 +214,9 @@ def remarks(models: Sequence[Assessed], text: Words, *, stars: bool) -> tuple[st
         which = f" ({i + 1})" if len(models) > 1 else ""
         if not model.fit.certificate.converged:
             notes.append(text.say("note_uncertified", which=which))
+        elif model.fit.certificate.doubt is not None:
+            terms = text.listed(model.fit.certificate.doubt.terms)
+            notes.append(text.say("note_unidentified", which=which, terms=terms))
         elif convergence.is_singular(model.fit):
             notes.append(text.say("note_singular", which=which))
     if len(models) < 2:

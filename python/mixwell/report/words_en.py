@@ -63,6 +63,7 @@ SENTENCES: Mapping[str, str] = {
     "note_std_error": "In parentheses: standard errors.",
     "note_p_value": "In parentheses: p-values.",
     "note_uncertified": "The fit{which} is not certified as converged; its numbers must not be relied on.",
+    "note_unidentified": "The data do not identify the variance of {terms}{which}.",
     "note_singular": "The fit{which} is singular: some variance is zero or some correlation perfect.",
     "note_rows_differ": "The models rest on different rows; their criteria cannot be compared.",
     "note_responses_differ": "The models have different responses; their criteria cannot be compared.",
@@ -124,6 +125,7 @@ SENTENCES: Mapping[str, str] = {
     "glance_uncertified": (
         "Convergence is NOT certified: the numbers below must not be relied on until it is."
     ),
+    "glance_unidentified": "The optimum is one, but the data do NOT identify all variances, as told below.",
     "glance_singular": "The fit is singular, which is explained below.",
     # ---- data
     "data_rows": (
@@ -429,6 +431,21 @@ SENTENCES: Mapping[str, str] = {
         "The {criterion} is {value} after {evaluations}, and the certificate of the optimum failed: "
         "{reason}, and the criterion may be {gap} too high. The estimates must not be relied on."
     ),
+    "conv_reached": "The {criterion} is {value} after {evaluations}, a minimum by its exact derivatives.",
+    "conv_unidentified_short": "the data do not identify {terms}",
+    "conv_flat": (
+        "The data hardly tell the variances of {terms}: they may change by half and the criterion does not. "
+        "The estimates of these variances must not be interpreted."
+    ),
+    "conv_by_design": (
+        "The data do not identify the variance of {terms}: maximum likelihood settles it by the design "
+        "alone, whatever the response."
+    ),
+    "conv_held": "Held at zero, because the data do not identify its variance: {terms}.",
+    "conv_taken_up": (
+        "In the fixed part {fixed} takes up the same effects, so that its standard errors and tests hold for "
+        "these very groups and not for others like them."
+    ),
     "conv_gradient": "the gradient is not zero",
     "conv_boundary": "a step away from a singular covariance matrix would lower the criterion",
     "conv_negative_curvature": "the point is a saddle",
@@ -474,6 +491,7 @@ SENTENCES: Mapping[str, str] = {
     ),
     # ---- limits
     "limit_uncertified": "The optimum is not certified; nothing here should be reported before it is.",
+    "limit_unidentified": "The data do not identify {terms}; nothing can be said about that variance.",
     "limit_singular": (
         "The fit is singular; intervals and tests of the fixed effects treat the variances at zero as known."
     ),

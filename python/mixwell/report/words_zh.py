@@ -63,6 +63,7 @@ SENTENCES: Mapping[str, str] = {
     "note_std_error": "圆括号内为标准误。",
     "note_p_value": "圆括号内为p值。",
     "note_uncertified": "模型{which}未通过收敛性验证，其数值不可采信。",
+    "note_unidentified": "数据无法识别{terms}的方差{which}。",
     "note_singular": "模型{which}为奇异拟合：有方差为零或相关系数为±1。",
     "note_rows_differ": "各模型所用的观测不同，其对数似然与信息准则不可比较。",
     "note_responses_differ": "各模型的响应变量不同，其对数似然与信息准则不可比较。",
@@ -116,6 +117,7 @@ SENTENCES: Mapping[str, str] = {
     "glance_random_share": "随机效应解释了总方差的{conditional}。",
     "glance_certified": "模型已收敛，并通过验证。",
     "glance_uncertified": "模型未通过收敛性验证：在通过之前，以下数值不可采信。",
+    "glance_unidentified": "已找到准则的极小点，但数据并不能识别所有方差，详见下文。",
     "glance_singular": "拟合是奇异的，详见下文。",
     # ---- 数据
     "data_rows": "分析使用了{rows}数据。响应变量{y}的均值为{mean}，标准差为{sd}，取值范围为{low}至{high}。",
@@ -311,6 +313,14 @@ SENTENCES: Mapping[str, str] = {
         "{criterion}为{value}，共求值{evaluations}，但未通过收敛性验证：{reason}，准则可能偏高{gap}。估计"
         "值不可采信。"
     ),
+    "conv_reached": "{criterion}为{value}，共求值{evaluations}；由精确导数可知此处是极小点。",
+    "conv_unidentified_short": "数据无法识别{terms}",
+    "conv_flat": "数据几乎无法识别{terms}的方差：这些方差改变一半，准则几乎不变，因此不应解释其估计值。",
+    "conv_by_design": "数据无法识别{terms}的方差：最大似然仅凭设计确定其取值，与响应变量无关。",
+    "conv_held": "由于数据无法识别其方差，{terms}固定为零。",
+    "conv_taken_up": (
+        "固定效应{fixed}已包含同样的效应，其标准误与检验只适用于这些组本身，不能推广到同类的其他组。"
+    ),
     "conv_gradient": "梯度不为零",
     "conv_boundary": "离开奇异的协方差矩阵即可降低准则",
     "conv_negative_curvature": "该点是鞍点",
@@ -342,6 +352,7 @@ SENTENCES: Mapping[str, str] = {
     "checks_caveat": "数据少时这类检验会漏掉许多问题，数据多时又会标出无关紧要的偏离；偏离的程度请看图。",
     # ---- 局限性
     "limit_uncertified": "最优解未通过验证；在通过之前，这里的任何结果都不应报告。",
+    "limit_unidentified": "数据无法识别{terms}，对其方差不能作任何推断。",
     "limit_singular": "拟合是奇异的；固定效应的区间与检验把估计为零的方差视为已知为零。",
     "limit_few": "{group}只有{n}个水平：其方差难以准确估计，水平间效应的检验自由度也很少。",
     "limit_missing": "含缺失值的行已被剔除；除非给定自变量后缺失与响应变量无关，否则结果有偏。",

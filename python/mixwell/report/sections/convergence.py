@@ -19,7 +19,15 @@ def convergence_section(told: Account) -> list[Block]:
         "evaluations": text.sentences["evaluation"] if n == 1 else text.say("evaluations", n=str(n)),
     }
     others = len(fit.trace.searches) - 1
-    if certificate.converged:
+    if certificate.converged and certificate.doubt is not None:
+        doubt = certificate.doubt
+        sentences = [
+            text.say("conv_reached", **fields),
+            text.say(f"conv_{doubt.kind}", terms=text.listed(doubt.terms)),
+        ]
+        if doubt.fixed:
+            sentences.append(text.say("conv_taken_up", fixed=text.listed(doubt.fixed)))
+    elif certificate.converged:
         sentences = [text.say("conv_certified", gap=f"{convergence.gap(fit):.0e}", **fields)]
         if others:
             starts = text.sentences["start"] if others == 1 else text.say("starts", n=str(others))

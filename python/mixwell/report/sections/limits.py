@@ -18,6 +18,8 @@ def limits_section(told: Account) -> list[Block]:
     items = []
     if not fit.certificate.converged:
         items.append(text.sentences["limit_uncertified"])
+    elif fit.certificate.doubt is not None:
+        items.append(text.say("limit_unidentified", terms=text.listed(fit.certificate.doubt.terms)))
     if convergence.is_singular(fit):
         items.append(text.sentences["limit_singular"])
     items += [

@@ -23,6 +23,9 @@ def overview(told: Account) -> list[Block]:
         text.say("glance_group", levels=text.say("levels", n=str(f.n_levels)), group=f.name)
         for f in design.factors
     ]
+    verdict = "glance_uncertified"
+    if fit.certificate.converged:
+        verdict = "glance_certified" if fit.certificate.certified else "glance_unidentified"
     sentences = [
         text.say(
             "glance",
@@ -32,7 +35,7 @@ def overview(told: Account) -> list[Block]:
         ),
         *effect_sentences(told),
         shares(told, "glance_shares", "glance_random_share"),
-        text.sentences["glance_certified" if fit.certificate.converged else "glance_uncertified"],
+        text.sentences[verdict],
     ]
     if convergence.is_singular(fit):
         sentences.append(text.sentences["glance_singular"])
