@@ -184,3 +184,88 @@ def test_joint_tests_know_the_interactions_of_the_model(model: str, factor: floa
     assert table["term"].tolist() == terms
     wanted = {"f": 2, "h": 1, "m": 5, "h:m": 5, "f:h": 2}
     assert dict(zip(table["term"], table["num_df"], strict=True)) == {term: wanted[term] for term in terms}
+
+
+@pytest.mark.parametrize("kind", ["treatment", "sum"])
+def test_differences_may_be_estimable_where_means_are_not(kind: str) -> None:
+    """Averaged over an empty cell no mean of k is determined; their difference is the coefficient of k."""
+    data = trials(empty=True)
+    fit = mw.lmer("y ~ k + f*h + (1 | g)", data, contrasts={"f": kind, "h": kind})
+    means = fit.emmeans("k")
+    assert means.frame["estimate"].isna().all()
+    difference = means.contrast("revpairwise").frame.iloc[0]
+    wanted = fit.tidy().set_index("term").loc["k[v]"]
+    for name in ("estimate", "std_error", "df", "statistic", "p_value"):
+        assert difference[name] == pytest.approx(wanted[name], rel=1e-9)
+    # h is compared within f, and never in the empty cell.
+    assert fit.emmeans("h").contrast().frame["estimate"].isna().all()
+
+
+# ---- origins
+
+
+@pytest.mark.parametrize("ddf", ["satterthwaite", "kenward-roger", "containment", "between-within"])
+@pytest.mark.parametrize("origin", [0.0, 200.0, 2000.0, 2e5])
+def test_degrees_of_freedom_in_balanced_data_do_not_depend_on_the_origin(origin: float, ddf: str) -> None:
+    """18 subjects have the same days: a t test of their 18 slopes, on 17 df."""
+    data = mw.datasets.load_sleepstudy()
+    slopes = [np.polyfit(rows["Days"], rows["Reaction"], 1)[0] for _, rows in data.groupby("Subject")]
+    fit = mw.lmer("Reaction ~ Days + (Days | Subject)", data.assign(Days=data["Days"] + origin))
+    row = fit.tidy(ddf=ddf).iloc[1]
+    assert row["estimate"] == pytest.approx(np.mean(slopes), rel=1e-9)
+    assert row["std_error"] == pytest.approx(np.std(slopes, ddof=1) / np.sqrt(18), rel=1e-6)
+    # Between-within counts rows: 180 less 18 subjects and one slope.
+    assert row["df"] == pytest.approx(161 if ddf == "between-within" else 17, rel=1e-6)
+
+
+@pytest.mark.parametrize(("origin", "unit"), [(2000.0, 1.0), (2e5, 1.0), (0.0, 1e12), (0.0, 1e-12)])
+def test_likelihood_ratios_do_not_depend_on_unit_and_origin(origin: float, unit: float) -> None:
+    """Two variances and their covariance tested at once: the weights of the mixture need all three."""
+
+    def p_values(data: pd.DataFrame) -> list[float]:
+        small = mw.lmer("Reaction ~ Days + (1 | h)", data)
+        large = mw.lmer("Reaction ~ Days + (1 | h) + (Days | Subject)", data)
+        table = mw.anova(small, large)
+        return [float(table["p_value"].iloc[1]), float(table["p_naive"].iloc[1])]
+
+    data = mw.datasets.load_sleepstudy()
+    # Few subjects and days, so that p is of ordinary size.
+    data = data[data["Days"] < 4].assign(h=np.arange(72) % 6)
+    data = data[data["Subject"].isin(data["Subject"].unique()[:5])]
+    wanted = p_values(data)
+    assert 1e-6 < wanted[0] < wanted[1]
+    moved = p_values(data.assign(Days=(data["Days"] + origin) * unit))
+    # The mixture is averaged over random directions, which turn with the origin: an error of 1e-3.
+    np.testing.assert_allclose(moved, wanted, rtol=2e-3)
+
+
+@pytest.mark.parametrize("unit", [1e9, 1e-9])
+def test_nesting_of_models_is_seen_in_mixed_units(unit: float) -> None:
+    data = mw.datasets.load_sleepstudy()
+    data = data.assign(other=unit * data["Days"], h=np.arange(len(data)) % 6)
+    small = mw.lmer("Reaction ~ Days + (Days | Subject)", data)
+    large = mw.lmer("Reaction ~ Days + (other | Subject) + (1 | h)", data)
+    same = mw.lmer("Reaction ~ Days + (Days | Subject) + (1 | h)", data)
+    tables = [mw.anova(small, other) for other in (large, same)]
+    np.testing.assert_allclose(tables[0]["p_value"].iloc[1], tables[1]["p_value"].iloc[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e9, 1e-9])
+def test_robust_joint_tests_take_rows_of_any_unit(unit: float) -> None:
+    def table(factor: float) -> FloatArray:
+        fit = fitted("full", factor)
+        return np.asarray(fit.test("f[b], z", joint=True, robust="CR2").select_dtypes("number"), dtype=float)
+
+    np.testing.assert_allclose(table(unit), table(1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e12, 1.0, 1e-12])
+def test_slopes_in_products_of_numbers_of_any_size(unit: float) -> None:
+    """The slope of x in x * z is b_x + b_xz mean(z), however large z is."""
+    data = trials()
+    fit = mw.lmer("y ~ x * z + (1 | g)", data.assign(z=unit * data["z"]))
+    slope = fit.emtrends("x", "1").frame.iloc[0]
+    wanted = fit.params["x"] + fit.params["x:z"] * unit * data["z"].mean()
+    assert slope["estimate"] == pytest.approx(wanted, rel=1e-9)
+    row = np.array([0, 1, 0, unit * data["z"].mean()])
+    assert slope["std_error"] == pytest.approx(np.sqrt(row @ fit.cov_params().to_numpy() @ row), rel=1e-9)

@@ -136,10 +136,13 @@ def effect_normality(
     )
     tests = []
     for i, factor in enumerate(design.factors):
+        columns = [column for t in quantities.terms_of(design, i) for column in design.terms[t].columns]
         for j, name in enumerate(quantities.effect_names(design, i)):
             values = fit.modes[i][:, j]
             spread = float(np.ptp(values)) if len(values) else 0.0
-            if len(values) < 3 or spread <= 1e-10 * fit.sigma:
+            # In units of the response, as the effect enters rows of average size.
+            size = float(np.sqrt(np.mean(columns[j] ** 2)))
+            if len(values) < 3 or spread * size <= 1e-10 * fit.sigma:
                 continue
             about = f"random effects {name} of {factor.name}"
             tests.append(normality(values, about, method=method, caveat=caveat))
@@ -254,12 +257,14 @@ def group_outliers(
     """
     sigma = quantities.factor_cov(design, fit, factor)
     name = design.factors[factor].name
-    values, vectors = np.linalg.eigh(quantities.mode_spread(design, fit, factor))
-    keep = values > 1e-8 * max(float(np.trace(sigma)), 1e-300)
+    # In effects of orthonormal columns, so that neither units nor origins matter.
+    turn = quantities.term_roots(design, factor)
+    values, vectors = np.linalg.eigh(quantities.mode_spread(design, fit, factor, turn))
+    keep = values > 1e-8 * max(float(np.trace(turn @ sigma @ turn.T)), 1e-300)
     rank = keep.sum(axis=1)
     if not rank.any():
         raise ModelError(f"The random effects of {name} have no variance: no level can be an outlier.")
-    along = np.einsum("qij,qi->qj", vectors, fit.modes[factor])
+    along = np.einsum("qij,qi->qj", vectors, fit.modes[factor] @ turn.T)
     distance = np.sum(np.divide(along**2, values, out=np.zeros_like(along), where=keep), axis=1)
     raw = np.where(rank > 0, chdtrc(np.maximum(rank, 1), distance), 1.0)
     p = adjust(raw, method)

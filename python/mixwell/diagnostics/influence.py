@@ -511,7 +511,8 @@ def _hold_rows(design: Design, fit: Fit) -> tuple[FloatArray, FloatArray]:
 
 def _hold_blocks(design: Design, fit: Fit, m: int, codes: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
     """Groups that share no random effect: X'V^-1 X and X'V^-1 r are sums over groups and lose one summand."""
-    x = fixed_columns(design, fit)
+    # In orthonormal columns: neither units nor origins matter to what can be inverted.
+    x, triangle = np.linalg.qr(fixed_columns(design, fit))
     c = precision_times(design, fit, x)
     p = x.shape[1]
     r = quantities.marginal_residuals(design, fit)
@@ -528,6 +529,7 @@ def _hold_blocks(design: Design, fit: Fit, m: int, codes: NDArray[np.intp]) -> t
     scaled = left / np.outer(scale, scale)
     fine = np.linalg.eigvalsh(scaled)[:, 0] > 1e-10 if p else np.ones(m, dtype=bool)
     inverse = np.linalg.inv(scaled[fine]) / np.outer(scale, scale)
-    vcov[fine] = inverse
-    params[fine] = fit.beta - np.einsum("iab,ib->ia", inverse, score[fine])
+    back = np.linalg.inv(triangle)
+    vcov[fine] = back @ inverse @ back.T
+    params[fine] = fit.beta - np.einsum("iab,ib->ia", inverse, score[fine]) @ back.T
     return params, vcov

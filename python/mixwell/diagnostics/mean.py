@@ -86,7 +86,7 @@ def reset(design: Design, fit: Fit, *, powers: Sequence[int] = (2, 3)) -> Diagno
         raise DataError(f"powers={powers!r}; give whole numbers of at least 2, such as (2, 3).")
     mean = quantities.linear_predictor(replace(design, offset=None), fit)
     spread = float(mean.std())
-    if spread <= 1e-12 * max(1.0, float(np.abs(mean).max())):
+    if spread <= 1e-12 * float(np.abs(mean).max(initial=0.0)):
         raise ModelError("The linearity test needs a predictor: the fixed part is constant.")
     z = (mean - mean.mean()) / spread
     extended = _extend(design, fit, [z**k for k in powers], [f"mean^{k}" for k in powers])

@@ -120,6 +120,8 @@ class RobustCovariance:
         """
         q = len(rows)
         directions = rows @ self.bread
+        # Rows in standard errors: their units differ.
+        directions /= np.sqrt(np.einsum("sa,sa->s", directions, rows))[:, np.newaxis]
         own, u, shared = self._parts(directions)
         expected = (own - shared).sum(axis=2)
         values, vectors = np.linalg.eigh((expected + expected.T) / 2)

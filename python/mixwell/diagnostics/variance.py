@@ -143,8 +143,11 @@ def regressors(design: Design, fit: Fit, form: WhiteForm | None = None) -> Float
     chosen = _form(design, fit, form)
     if chosen != "full":
         values = fit.fitted if chosen == "fitted" else quantities.linear_predictor(design, fit)
+        values = values - values.mean()
         return np.column_stack([values, values**2])
     x = predictors(design, fit)
+    # The constant, x and its products span the same from any origin; from the mean they are told apart.
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
     p = x.shape[1]
     return np.column_stack([x, *(x[:, i] * x[:, j] for i in range(p) for j in range(i, p))])
 

@@ -138,20 +138,44 @@ def factor_cov(design: Design, fit: Fit, factor: int) -> FloatArray:
     return out
 
 
-def mode_spread(design: Design, fit: Fit, factor: int) -> FloatArray:
+def term_roots(design: Design, factor: int) -> FloatArray:
+    """Block upper triangular R (k, k): R b are effects of columns of mean square 1, orthogonal within terms.
+
+    In them neither the unit nor the origin of a predictor matters.
+    """
+    found = [
+        np.asarray(np.linalg.qr(np.column_stack(design.terms[t].columns), mode="r"))
+        for t in terms_of(design, factor)
+    ]
+    k = sum(len(r) for r in found)
+    out = np.zeros((k, k))
+    at = 0
+    for r in found:
+        out[at : at + len(r), at : at + len(r)] = r / math.sqrt(design.n_obs)
+        at += len(r)
+    return out
+
+
+def mode_spread(design: Design, fit: Fit, factor: int, turn: FloatArray | None = None) -> FloatArray:
     """Covariance of the conditional modes themselves over samples, shape (q, k, k): G Z'PZ G at each level.
 
     Modes are shrunken, so that they spread less than the random effects: Var(b-hat) = Sigma - Var(b - b-hat),
     the prediction error with that of the fixed effects (``fit.mode_cov`` takes these as known). Under REML,
-    and no variance at its boundary, the squares of the modes sum to the sum of these variances.
+    and no variance at its boundary, the squares of the modes sum to the sum of these variances. With ``turn``
+    (k, k) the covariance of turn @ b-hat.
     """
     sigma = factor_cov(design, fit, factor)
     k, q = len(sigma), design.factors[factor].n_levels
+    turn = np.eye(k) if turn is None else turn
+    sigma = turn @ sigma @ turn.T
+    # Effects in standard deviations: their units differ.
+    sd = np.sqrt(np.diagonal(sigma))
+    sd = np.where(sd > 0, sd, 1.0)
     # Prediction errors of b_a and of b_a + b_b; covariances follow.
     pairs = [(a, b) for a in range(k) for b in range(a, k)]
     weights = np.zeros((len(pairs), k))
     for row, (a, b) in enumerate(pairs):
-        weights[row, [a, b]] = 1.0
+        weights[row] = turn[a] / sd[a] + (turn[b] / sd[b] if a != b else 0.0)
     at = np.tile(np.arange(q, dtype=np.int32), len(pairs))
     nowhere = np.full(len(at), -1, dtype=np.int32)
     codes = [at if i == factor else nowhere for i in range(len(design.factors))]
@@ -166,7 +190,7 @@ def mode_spread(design: Design, fit: Fit, factor: int) -> FloatArray:
     single = {a: row for row, (a, b) in enumerate(pairs) if a == b}
     for row, (a, b) in enumerate(pairs):
         covariance = error[row] if a == b else (error[row] - error[single[a]] - error[single[b]]) / 2
-        out[:, a, b] = out[:, b, a] = sigma[a, b] - fit.sigma**2 * covariance
+        out[:, a, b] = out[:, b, a] = sigma[a, b] - fit.sigma**2 * covariance * sd[a] * sd[b]
     return out
 
 

@@ -422,9 +422,14 @@ def _residual(design: Design, fit: Fit, rng: np.random.Generator) -> Responses:
     mean = quantities.linear_predictor(design, fit)
     effects = []
     for i, modes in enumerate(fit.modes):
-        centred = modes - modes.mean(axis=0)
+        sigma = quantities.factor_cov(design, fit, i)
+        # Effects in standard deviations: their units differ.
+        sd = np.sqrt(np.diagonal(sigma))
+        unit = np.where(sd > 0, sd, 1.0)
+        centred = (modes - modes.mean(axis=0)) / unit
         empirical = centred.T @ centred / len(centred)
-        effects.append(centred @ _root(empirical, -0.5) @ _root(quantities.factor_cov(design, fit, i), 0.5))
+        reflated = _root(empirical, -0.5) @ _root(sigma / np.outer(unit, unit), 0.5)
+        effects.append(centred @ reflated * unit)
 
     def draw(m: int) -> FloatArray:
         out = np.empty((design.n_obs, m), order="F")

@@ -25,7 +25,7 @@ from mixwell.errors import DataError, MixwellError, ModelError
 from mixwell.fit.record import Fit
 from mixwell.inference.adjust import Family, Side, adjusted_p, check_method, critical_values
 from mixwell.inference.contrast import Approximation, RowTests, row_tests, t_quantile
-from mixwell.inference.estimable import aliasing, estimable, without_rounding
+from mixwell.inference.estimable import TOLERANCE, aliasing, open_part, without_rounding
 from mixwell.inference.grid import Grid, averaged, reference_grid
 from mixwell.text import WIDTH, with_notes
 
@@ -66,15 +66,21 @@ class Means:
         Shape (m, rank), over the estimable coefficients.
     offset
         Length m, added to the estimates.
-    known
-        Length m: whether the data determine the row.
+    open
+        Shape (m, aliased): what of each row the data leave open, see
+        :func:`mixwell.inference.estimable.open_part`.
     """
 
     labels: Mapping[str, Sequence[object]]
     by: tuple[str, ...]
     rows: FloatArray
     offset: FloatArray
-    known: NDArray[np.bool_]
+    open: FloatArray
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Length m: whether the data determine the row."""
+        return np.asarray(~self.open.any(axis=1))
 
     def families(self) -> list[NDArray[np.intp]]:
         """Positions of the rows of each combination of the ``by`` columns, in order."""
@@ -292,7 +298,7 @@ class EmMeans:
         texts: list[str] = []
         rows: list[FloatArray] = []
         offsets: list[float] = []
-        known: list[bool] = []
+        left_open: list[FloatArray] = []
         labels: dict[str, list[object]] = {by_name: [] for by_name in means.by}
         sizes: list[int] = []
         sums: list[float] = []
@@ -310,19 +316,24 @@ class EmMeans:
                     )
                 )
                 offsets.append(float(weights @ means.offset[family]))
-                known.append(bool(means.known[family][weights != 0].all()))
+                # Of means that are not estimable, differences may be.
+                left_open.append(
+                    without_rounding(
+                        weights @ means.open[family], np.abs(weights) @ np.abs(means.open[family]), TOLERANCE
+                    )
+                )
                 sizes.append(len(family))
                 sums.append(float(weights.sum()))
                 for by_name in means.by:
                     labels[by_name].append(means.labels[by_name][family[0]])
-        for text, row, determined in zip(texts, rows, known, strict=True):
-            if determined and not row.any():
+        for text, row, left in zip(texts, rows, left_open, strict=True):
+            if not row.any() and not left.any():
                 raise MixwellError(
                     f"The contrast {text!r} is zero whatever the estimates: the weights are zero, or the "
                     "model has no term that could make a difference."
                 )
         contrasts = Means(
-            {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(known)
+            {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(left_open)
         )
         basis = self.basis
         if basis.transform is not None and not np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDED):
@@ -728,10 +739,10 @@ def _means(
         up, down = (reference_grid(design, at, (along.name, sign * step)) for sign in (1, -1))
         slopes = replace(up, x=(up.x - down.x) / (2 * step), offset=(up.offset - down.offset) / (2 * step))
         rows, offset, exists = averaged(slopes, kept, weights)
-    known = estimable(rows, aliasing(design.x, fit.kept))
+    left_open = open_part(rows, aliasing(design.x, fit.kept))
     sizes = [len(grid.axes[i].texts) for i in kept]
     index = np.indices(sizes).reshape(len(sizes), len(rows))[:, exists]
-    rows, offset, known = rows[exists], offset[exists], known[exists]
+    rows, offset, left_open = rows[exists], offset[exists], left_open[exists]
     table = {
         grid.axes[i].name: [grid.axes[i].values[j] for j in positions]
         for i, positions in zip(kept, index, strict=True)
@@ -744,7 +755,7 @@ def _means(
         for i, axis in enumerate(grid.axes)
         if i not in kept and axis.averaged and len(axis.texts) > 1
     )
-    return Means(labels, by, rows[:, fit.kept], offset, known), factors, over, _nests(grid)
+    return Means(labels, by, rows[:, fit.kept], offset, left_open), factors, over, _nests(grid)
 
 
 def _nests(grid: Grid) -> tuple[str, ...]:

@@ -120,5 +120,6 @@ class Groups:
         means = np.array(
             [np.bincount(self._factor.codes, x, self.size) / self._counts for x in self._design.x.T]
         )
+        means -= means.mean(axis=1, keepdims=True)
         span = np.maximum(np.abs(means).max(axis=1, keepdims=True), 1e-300)
         return np.lexsort(np.round(means / span, 9)[::-1]).astype(np.intp)

@@ -85,6 +85,33 @@ def covariance_of_estimates(design: Design, covariances: Sequence[FloatArray], s
     return whole
 
 
+def orthonormal_terms(
+    design: Design, covariances: Sequence[FloatArray]
+) -> tuple[Design, tuple[FloatArray, ...], tuple[FloatArray, ...]]:
+    """The same random part in columns of mean square one, orthogonal within each term.
+
+    Far from the origin of a predictor, the variances and the covariance of an intercept and a slope can
+    hardly be told apart; those of these columns can, and V is linear in either.
+
+    Returns
+    -------
+    design
+        With these columns.
+    covariances
+        R Sigma R' of each term.
+    roots
+        R, upper triangular: the given columns are those of the design times R.
+    """
+    terms, turned, roots = [], [], []
+    for term, covariance in zip(design.terms, covariances, strict=True):
+        q, r = np.linalg.qr(np.column_stack(term.columns))
+        size = np.sqrt(design.n_obs)
+        terms.append(replace(term, columns=tuple(np.ascontiguousarray(column) for column in (q * size).T)))
+        roots.append(r / size)
+        turned.append(roots[-1] @ covariance @ roots[-1].T)
+    return replace(design, terms=tuple(terms)), tuple(turned), tuple(roots)
+
+
 def n_random_effects(design: Design) -> int:
     """Columns of Z."""
     return sum(design.factors[term.factor].n_levels * len(term.names) for term in design.terms)

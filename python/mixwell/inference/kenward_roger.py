@@ -19,6 +19,7 @@ from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
 from mixwell.inference.blocks import LARGEST, Layout, Stack, components, stacks
 from mixwell.inference.contrast import JointStatistic, wald_f
+from mixwell.inference.information import orthonormal_terms
 from mixwell.inference.satterthwaite import positive_inverse
 
 FloatArray = NDArray[np.float64]
@@ -182,8 +183,9 @@ def kenward_roger(design: Design, fit: Fit) -> KenwardRoger:
         np.zeros((m, rank, rank)), np.zeros((m, m, rank, rank)), np.zeros((m, m)), zero, zero, zero, 0.0
     )
     variance = fit.sigma**2
-    for stack in stacks(design, found, q):
-        add_stack(sums, stack, fit.term_cov, parameters, variance)
+    turned, covariances, _ = orthonormal_terms(design, fit.term_cov)
+    for stack in stacks(turned, found, q):
+        add_stack(sums, stack, covariances, parameters, variance)
 
     # X has orthonormal columns: X'X = I.
     xvx = (np.eye(rank) - sums.hgz) / variance

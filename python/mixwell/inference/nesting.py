@@ -112,8 +112,8 @@ class RandomNesting:
         of A Sigma A' in the large one's columns. One matrix, but for ``(1 | g:f)`` in ``(0 + f | g)``, which
         has one for each level of f.
     free
-        Per term of the large model, shape (k, m): orthonormal basis of the combinations to which the small
-        model gives zero variance. m of them are tested against their boundary.
+        Per term of the large model, shape (k, m): basis of the combinations to which the small model gives
+        zero variance. m of them are tested against their boundary.
     """
 
     within: tuple[int, ...]
@@ -153,7 +153,8 @@ def random_nesting(small: Design, large: Design) -> RandomNesting | None:
     for j, term in enumerate(large.terms):
         k = len(term.names)
         taken = [a for parts, host in zip(maps, within, strict=True) if host == j for a in parts]
-        free.append(_complement(np.column_stack(taken) if taken else np.zeros((k, 0))))
+        length = np.linalg.norm(term_columns(large, j), axis=0)
+        free.append(_complement(np.column_stack(taken) if taken else np.zeros((k, 0)), length))
     return RandomNesting(tuple(within), tuple(maps), tuple(free))
 
 
@@ -193,11 +194,16 @@ def _positions(small: Design, inner: int, large: Design, outer: int) -> NDArray[
     return out
 
 
-def _complement(columns: FloatArray) -> FloatArray:
-    """Orthonormal basis of what is orthogonal to some columns, shape (k, k - rank)."""
-    k = len(columns)
+def _complement(columns: FloatArray, length: FloatArray) -> FloatArray:
+    """Basis of what is orthogonal to some columns (k, m), shape (k, k - rank).
+
+    ``length`` is that of the k columns that they are coefficients of: the rank is that of the columns so
+    combined, each of length one, and no unit matters.
+    """
     if columns.shape[1] == 0:
-        return np.eye(k)
-    u, s, _ = np.linalg.svd(columns, full_matrices=True)
-    rank = int(np.sum(s > 1e-9 * s[0])) if len(s) and s[0] > 0 else 0
-    return u[:, rank:]
+        return np.eye(len(columns))
+    scaled = columns * length[:, None]
+    size = np.linalg.norm(scaled, axis=0)
+    u, s, _ = np.linalg.svd(scaled / np.where(size > 0, size, 1.0), full_matrices=True)
+    basis = u[:, int(np.sum(s > 1e-9)) :] * length[:, None]
+    return np.asarray(basis / np.linalg.norm(basis, axis=0))

@@ -29,7 +29,7 @@ from mixwell.inference.chi_bar import (
     lower_triangle,
 )
 from mixwell.inference.exact import exact_p_value
-from mixwell.inference.information import covariance_of_estimates
+from mixwell.inference.information import covariance_of_estimates, orthonormal_terms
 from mixwell.inference.nesting import RandomNesting, term_columns
 from mixwell.kernel import Theta
 from mixwell.lazy import lazy_module
@@ -183,11 +183,13 @@ def boundary_covariance(small_fit: Fit, large: Design, nesting: RandomNesting) -
 
     Of the entries of N' Sigma N, N being the combinations without variance under the null hypothesis.
     """
-    null = nesting.embedded(small_fit.term_cov)
-    covariance = covariance_of_estimates(large, null, small_fit.sigma)
+    turned, null, roots = orthonormal_terms(large, nesting.embedded(small_fit.term_cov))
+    covariance = covariance_of_estimates(turned, null, small_fit.sigma)
     rows = []
     at = 0
-    for basis in nesting.free:
+    for root, free in zip(roots, nesting.free, strict=True):
+        # N' Sigma N of the columns as given; any basis of the same space will do.
+        basis, _ = np.linalg.qr(np.linalg.solve(root.T, free))
         k, m = basis.shape
         r, c = lower_triangle(k)
         for a, b in zip(*lower_triangle(m), strict=True):

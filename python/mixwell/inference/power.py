@@ -415,9 +415,13 @@ def _determined(design: Design, fit: Fit) -> NDArray[np.bool_]:
 
 def _restricted(design: Design, fit: Fit, hypothesis: Hypothesis) -> Design:
     """The design with L beta = null held: X N for the null space N of L, one solution in the offset."""
-    rows = hypothesis.rows
     x = design.x[:, fit.kept]
-    particular = np.linalg.lstsq(rows, hypothesis.null, rcond=None)[0]
+    # Columns and rows of length one: their units differ.
+    length = np.linalg.norm(x, axis=0)
+    x, rows = x / length, hypothesis.rows / length
+    size = np.linalg.norm(rows, axis=1)
+    rows = rows / size[:, np.newaxis]
+    particular = np.linalg.lstsq(rows, hypothesis.null / size, rcond=None)[0]
     _, _, v = np.linalg.svd(rows, full_matrices=True)
     offset = x @ particular
     if design.offset is not None:

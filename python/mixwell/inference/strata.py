@@ -5,7 +5,7 @@ Each gives one number per coefficient; a contrast of several coefficients takes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,12 +139,32 @@ def rank_contributions(design: Design, fit: Fit, effects: list[RandomEffect]) ->
             f"than the {LARGEST:,} that are feasible; use ddf='satterthwaite'."
         )
     x, _ = np.linalg.qr(design.x[:, fit.kept])
-    parts = list(stacks(design, found, x, weighted=False))
+    parts = list(stacks(_orthonormal_columns(design, effects), found, x, weighted=False))
     ranks = [x.shape[1]]
     for last in range(1, len(effects) + 1):
         columns = [at for effect in effects[:last] for at in effect.columns]
         ranks.append(rank_with_x(parts, columns, x.shape[1]))
     return np.diff(ranks).tolist(), ranks[-1]
+
+
+def _orthonormal_columns(design: Design, effects: list[RandomEffect]) -> Design:
+    """The columns of each factor made orthonormal, in order of the effects.
+
+    Those of the first effects span within every level what they spanned, and ranks are told apart whatever
+    the origins and units of the variables.
+    """
+    turned = [list(term.columns) for term in design.terms]
+    for f in range(len(design.factors)):
+        at = [place for effect in effects if effect.factor == f for place in effect.columns]
+        q, r = np.linalg.qr(np.column_stack([design.terms[t].columns[j] for t, j in at]))
+        for i, (t, j) in enumerate(at):
+            # Columns that depend on others, in several terms, stay as they are.
+            if np.abs(r[i, i]) > RANK * np.linalg.norm(r[:, i]):
+                turned[t][j] = np.ascontiguousarray(q[:, i])
+    terms = tuple(
+        replace(term, columns=tuple(columns)) for term, columns in zip(design.terms, turned, strict=True)
+    )
+    return replace(design, terms=terms)
 
 
 def rank_with_x(parts: list[Stack], columns: list[tuple[int, int]], p: int) -> int:

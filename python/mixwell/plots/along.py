@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,12 +14,13 @@ from mixwell.data.frame import near
 from mixwell.data.instants import Instants
 from mixwell.design.newdata import NewRows, new_rows
 from mixwell.design.record import Design
-from mixwell.errors import DataError, ModelError
+from mixwell.errors import DataError, ModelError, RankDeficiencyWarning
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.formula.expression import names
 from mixwell.inference.contrast import row_tests
 from mixwell.inference.degrees_of_freedom import approximation
+from mixwell.predict import undetermined
 
 FloatArray = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -178,6 +180,16 @@ def group_lines(
         raise ModelError(f"The model has no value along part of the range of {axis.name!r}.")
     x = rows.x[:, fit.kept]
     mean = x @ fit.beta
+    lost = undetermined(design, fit, rows)
+    mean[lost] = np.nan
+    if len(lost):
+        warnings.warn(
+            f"The data do not determine the mean of {len(np.unique(lost // m))} of {g} groups along "
+            f"{axis.name!r}, whose typical values combine the fixed effects in ways that never occurred: "
+            "their lines have gaps.",
+            RankDeficiencyWarning,
+            stacklevel=4,
+        )
     if rows.offset is not None:
         mean = mean + rows.offset
     half = interval_halves(design, fit, x, level)

@@ -253,8 +253,11 @@ def shrinkage(design: Design, fit: Fit, factor: int) -> Shrinkage:
     model = population + modes
     # What the model says of a row without this factor's coefficients.
     rest = fit.fitted - np.einsum("nk,nk->n", z, model[codes])
+    # Each group's least squares in columns that are orthonormal over all rows: no unit or origin matters.
+    length = np.maximum(np.linalg.norm(z, axis=0), 1e-300)
+    basis, triangle = np.linalg.qr(z / length)
     root_weight = 1.0 if design.weights is None else np.sqrt(design.weights)
-    zw = z * np.reshape(root_weight, (-1, 1))
+    zw = basis * np.reshape(root_weight, (-1, 1))
     rw = (design.y - rest) * root_weight
     cross = np.empty((n_groups, k, k))
     right = np.empty((n_groups, k))
@@ -265,9 +268,12 @@ def shrinkage(design: Design, fit: Fit, factor: int) -> Shrinkage:
     scale = np.sqrt(np.maximum(np.diagonal(cross, axis1=1, axis2=2), 1e-300))
     scaled = cross / (scale[:, :, None] * scale[:, None, :])
     determined = np.linalg.eigvalsh(scaled)[:, 0] > 1e-10
+    # Columns of several terms may depend on one another, and then no group tells them apart.
+    determined &= np.abs(np.diagonal(triangle)).min() > 1e-10
     own = np.full((n_groups, k), np.nan)
     solved = np.linalg.solve(scaled[determined], (right / scale)[determined][..., None])[..., 0]
-    own[determined] = solved / scale[determined]
+    if determined.any():
+        own[determined] = np.linalg.solve(triangle, (solved / scale[determined]).T).T / length
     return Shrinkage(names, own, model, population)
 
 

@@ -222,9 +222,12 @@ def plot_intercept_slope(
     cloud(ax, modes[:, a], modes[:, b], text, scale=False)
     zero_line(ax)
     zero_line(ax, horizontal=False)
-    values, vectors = np.linalg.eigh(covariance)
+    # Effects in standard deviations: their units differ.
+    sd = np.sqrt(np.diagonal(covariance))
+    sd = np.where(sd > 0, sd, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(sd, sd))
     usable = np.flatnonzero(values > 1e-10 * values[-1])
-    along = (modes[:, [a, b]] @ vectors)[:, usable] / np.sqrt(values[usable])
+    along = (modes[:, [a, b]] / sd @ vectors)[:, usable] / np.sqrt(values[usable])
     distance = np.sum(along**2, axis=1)
     far = np.argsort(-distance)[: len(modes) if len(modes) <= 25 else 5]
     name_points(ax, modes[far, a], modes[far, b], list(factor.levels[far]), limit=25)

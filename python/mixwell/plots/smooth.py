@@ -153,7 +153,7 @@ def density(values: FloatArray, points: int = 401) -> Density:
     1.0
     """
     # Constant values: a narrow peak.
-    h = bandwidth(values) or 1e-3 * max(1.0, float(np.abs(values).max()))
+    h = bandwidth(values) or 1e-3 * float(np.abs(values).max()) or 1e-3
     low, high = float(values.min()) - 3 * h, float(values.max()) + 3 * h
     grid = np.linspace(low, high, points)
     step = grid[1] - grid[0]

@@ -197,7 +197,9 @@ def draw_group(
         linestyle="--",
         label=text.say("population, {level:.0%} band", level=level),
     )
-    own = (lines.x >= x.min() - 1e-9) & (lines.x <= x.max() + 1e-9)
+    # Rounding of the grid's ends, in its own units.
+    slack = 1e-9 * float(np.ptp(lines.x))
+    own = (lines.x >= x.min() - slack) & (lines.x <= x.max() + slack)
     if own.sum() < 2 and axis.ticks is None:
         own[np.argmin(np.abs(lines.x - x.mean()))] = True
     alone = own.sum() < 2
