@@ -251,6 +251,24 @@ def test_different_responses_are_refused() -> None:
         mw.anova(quiet("y ~ x + (1 | g)"), quiet("I(y / 2) ~ x + (x | g)"))
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("log(w)", "I(log(w))"),
+        ("log(w)", "np.log(w)"),
+        ("log10(w)", "log(w, 10)"),
+        ("log(w + 1)", "log1p(w)"),
+        ("sqrt(w)", "w^0.5"),
+        ("w", "I(w)"),
+    ],
+)
+def test_one_response_in_two_spellings_is_one(first: str, second: str) -> None:
+    table = mw.anova(quiet(f"{first} ~ x + (1 | g)"), quiet(f"{second} ~ x + o + (1 | g)"))
+    assert table["df"].iloc[1] == 1
+    with pytest.raises(mw.DataError, match="their responses are"):
+        mw.anova(quiet(f"{first} ~ x + (1 | g)"), quiet(f"exp({second}) ~ x + (1 | g)"))
+
+
 def test_what_is_no_fit_is_refused() -> None:
     with pytest.raises(mw.DataError, match="2 or more"):
         mw.anova(fitted("slopes"))

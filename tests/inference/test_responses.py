@@ -132,6 +132,20 @@ def test_notes_say_what_contrasts_are_of() -> None:
     )
 
 
+def test_weights_that_neither_compare_nor_average_stay_on_the_scale_of_the_model() -> None:
+    """A sum of two logarithms is neither a mean nor a ratio; of lines every combination is exact."""
+    weights = {"sum": [1, 1], "difference": [1, -1]}
+    for response in ("log(n)", "log(n + 1)", "sqrt(n)"):
+        carried = of(response).emmeans("trt", type="response").contrast(weights)
+        pd.testing.assert_frame_equal(carried.frame, of(response).emmeans("trt").contrast(weights).frame)
+        assert f"Contrasts are on the scale of {response}:" in " ".join(carried.notes)
+    both = of("scale(n)").emmeans("trt", type="response")
+    first, second = both.frame["estimate"]
+    np.testing.assert_allclose(
+        both.contrast(weights).frame["estimate"], [first + second, first - second], rtol=1e-12
+    )
+
+
 def test_ratios_and_differences_are_named() -> None:
     names = {r: of(r).emmeans("trt", type="response").contrast().frame["contrast"][0] for r, _, _ in VERBS}
     for response, _, _ in VERBS:

@@ -273,3 +273,9 @@ class Design:
     @property
     def n_obs(self) -> int:
         return len(self.y)
+
+    def has_response_of(self, other: Design) -> bool:
+        """Whether both have the same response, however it is written: ``log(y)``, ``I(np.log(y))``."""
+        if self.response_name == other.response_name or self.recipe is None or other.recipe is None:
+            return self.response_name == other.response_name
+        return self.recipe.response.computed == other.recipe.response.computed

@@ -168,6 +168,11 @@ class ResponseTransform:
     problem: str = ""
 
     @property
+    def computed(self) -> tuple[str, tuple[Step, ...]]:
+        """What is computed, the same however it is written: of ``log(y)`` and ``I(np.log(y))``."""
+        return (self.name, ()) if self.problem else (self.quantity, self.steps)
+
+    @property
     def is_identity(self) -> bool:
         """Whether the response is the quantity itself."""
         return not self.steps and not self.problem

@@ -109,7 +109,7 @@ def check_same_data(designs: Sequence[Design], names: Sequence[str]) -> None:
     first = designs[0]
     for design, name in zip(designs[1:], names[1:], strict=True):
         pair = f"{names[0]!r} and {name!r} cannot be compared: "
-        if design.response_name != first.response_name:
+        if not design.has_response_of(first):
             raise DataError(
                 f"{pair}their responses are {first.response_name} and {design.response_name}. "
                 "Fit all models to the same response."
@@ -122,7 +122,9 @@ def check_same_data(designs: Sequence[Design], names: Sequence[str]) -> None:
         if not _same_rows(first, design):
             raise DataError(f"{pair}they use different rows of the data{_dropped(first, design)}. {complete}")
         same = "Fit all models to the same data, in the same order."
-        differ = int(np.sum(design.y != first.y))
+        # Two spellings of one response may round differently.
+        rounding = 4 * np.finfo(np.float64).eps * float(np.abs(first.y).max())
+        differ = int(np.sum(np.abs(design.y - first.y) > rounding))
         if differ:
             raise DataError(
                 f"{pair}the response {first.response_name} differs in {differ} of {first.n_obs} rows. {same}"

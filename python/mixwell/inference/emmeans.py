@@ -336,8 +336,8 @@ class EmMeans:
             {"contrast": texts, **labels}, means.by, np.array(rows), np.array(offsets), np.array(left_open)
         )
         basis = self.basis
-        if basis.transform is not None and not np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDED):
-            basis, shift = _of_differences(basis, basis.transform)
+        if basis.transform is not None:
+            basis, shift = _of_combinations(basis, basis.transform, np.array(sums))
             contrasts = replace(contrasts, offset=contrasts.offset - shift * np.array(sums))
         return Contrasts(contrasts, basis, adjust, tuple(sizes), float(null), side)
 
@@ -348,21 +348,27 @@ class EmMeans:
         return _html(self.frame, self.notes)
 
 
-def _of_differences(basis: Basis, transform: ResponseTransform) -> tuple[Basis, float]:
-    """What tables of contrasts are made with, and what to take off for each unit of the sum of weights."""
+def _of_combinations(basis: Basis, transform: ResponseTransform, sums: FloatArray) -> tuple[Basis, float]:
+    """What tables of contrasts are made with, and what to take off for each unit of the sums of weights."""
+    if np.allclose(sums, 1.0, rtol=0.0, atol=ROUNDED):
+        # Means of means, which are carried back as they are.
+        return basis, 0.0
     undone = transform.differences()
-    if undone is None:
+    comparisons = np.allclose(sums, 0.0, rtol=0.0, atol=ROUNDED)
+    if undone is not None and (comparisons or transform.is_linear):
         note = (
-            f"Contrasts are on the scale of {transform.name}: differences on it have no counterpart in "
-            f"{transform.quantity}."
+            f"Contrasts are ratios of {undone.quantity}, tested on the scale of {transform.name}."
+            if transform.logged
+            else f"Contrasts are differences of {undone.quantity}."
         )
-        return replace(basis, transform=None, notes=(*basis.notes, note)), 0.0
-    note = (
-        f"Contrasts are ratios of {undone.quantity}, tested on the scale of {transform.name}."
-        if transform.logged
-        else f"Contrasts are differences of {undone.quantity}."
+        return replace(basis, transform=undone, notes=(*basis.notes, note)), transform.shift
+    why = (
+        f"differences on it have no counterpart in {transform.quantity}"
+        if undone is None
+        else "only weights that add to 0 compare, and only those that add to 1 are means"
     )
-    return replace(basis, transform=undone, notes=(*basis.notes, note)), transform.shift
+    note = f"Contrasts are on the scale of {transform.name}: {why}."
+    return replace(basis, transform=None, notes=(*basis.notes, note)), 0.0
 
 
 def _quantiles(df: FloatArray, level: float) -> FloatArray:

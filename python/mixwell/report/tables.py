@@ -223,8 +223,7 @@ def remarks(models: Sequence[Assessed], text: Words, *, stars: bool) -> tuple[st
         return tuple(notes)
     if len({model.design.n_obs for model in models}) > 1:
         notes.append(text.say("note_rows_differ"))
-    responses = {model.design.response_name for model in models}
-    if len(responses) > 1:
+    if not all(model.design.has_response_of(models[0].design) for model in models):
         notes.append(text.say("note_responses_differ"))
     elif len({model.fit.reml for model in models}) > 1:
         notes.append(text.say("note_methods_differ"))
