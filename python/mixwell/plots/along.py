@@ -14,12 +14,13 @@ from mixwell.data.frame import near
 from mixwell.data.instants import Instants
 from mixwell.design.newdata import NewRows, new_rows
 from mixwell.design.record import Design
-from mixwell.errors import DataError, ModelError, RankDeficiencyWarning
+from mixwell.errors import DataError, MixwellError, ModelError, RankDeficiencyWarning
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.formula.expression import names
 from mixwell.inference.contrast import row_tests
 from mixwell.inference.degrees_of_freedom import approximation
+from mixwell.plots.grouped import Shrinkage, shrinkage
 from mixwell.predict import undetermined
 
 FloatArray = NDArray[np.float64]
@@ -110,11 +111,28 @@ def covariate_along(design: Design, factor: int, x: str | None) -> Covariate:
 
 
 def grid_of(axis: Covariate, rows: NDArray[np.bool_], points: int = 60) -> FloatArray:
-    """Where the model is evaluated: along the range of numbers in ``rows``, or at every level."""
+    """Where the model is evaluated: along the range of numbers in ``rows``, or at every level.
+
+    The point where a fan of slopes is closed, :func:`hinge`, is always among them.
+    """
     if axis.ticks is not None:
         return np.arange(len(axis.ticks), dtype=np.float64)
     inside = axis.position[rows]
-    return np.linspace(inside.min(), inside.max(), points)
+    even = np.linspace(inside.min(), inside.max(), points)
+    # In place of the nearest one.
+    even[np.argmin(np.abs(even - hinge(axis, rows)))] = hinge(axis, rows)
+    return even
+
+
+def hinge(axis: Covariate, rows: NDArray[np.bool_]) -> float:
+    """Where lines of groups are compared in height: at zero if it was observed, else at the mean.
+
+    For a factor at its first level.
+    """
+    if axis.ticks is not None:
+        return 0.0
+    inside = axis.position[rows]
+    return 0.0 if inside.min() <= 0 <= inside.max() else float(inside.mean())
 
 
 def raw_values(column: Column, at: FloatArray) -> NDArray[np.generic]:
@@ -205,6 +223,76 @@ def group_lines(
         group=mean.reshape(shape) + np.einsum("gmk,gk->gm", z, modes),
         columns=z,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where groups are compared when zero of a covariate lies outside what was observed.
+
+    Attributes
+    ----------
+    where
+        The covariates that are at their means instead of zero, and these.
+    fixed
+        X beta there, factors at their first levels.
+    columns
+        Length k: the columns of the factor's random effects there.
+    """
+
+    where: tuple[tuple[str, float], ...]
+    fixed: float
+    columns: FloatArray
+
+
+def observed_origin(design: Design, fit: Fit, factor: int) -> Origin | None:
+    """The row at zero of each number that was observed on both sides of zero, at the mean of each other.
+
+    None where all numbers reach zero, so that the intercept is a value at observed ones, and where the row
+    cannot be made (dates, arrays in the formula).
+    """
+    ranges = {
+        name: (float(column.floats().min()), float(column.floats().max()), float(column.floats().mean()))
+        for name, column in design.variables.items()
+        if isinstance(column, Numbers)
+    }
+    where = tuple((name, mean) for name, (low, high, mean) in ranges.items() if low > 0 or high < 0)
+    if not where or any(isinstance(column, Instants) for column in design.variables.values()):
+        return None
+    frame: dict[str, NDArray[np.generic]] = {}
+    for name, column in design.variables.items():
+        at = dict(where).get(name, 0.0)
+        frame[name] = raw_values(column, np.array([at]))
+    try:
+        rows = new_rows(design, with_strangers(design, frame, 1))
+    except MixwellError:
+        return None
+    if rows.missing.any():
+        return None
+    offset = 0.0 if rows.offset is None else float(rows.offset[0])
+    fixed = float(rows.x[0, fit.kept] @ fit.beta) + offset
+    return Origin(where, fixed, factor_columns(design, factor, rows)[0])
+
+
+def shrinkage_at_observed(design: Design, fit: Fit, factor: int) -> Shrinkage:
+    """:func:`mixwell.plots.grouped.shrinkage` with the intercept at observed values of the covariates.
+
+    Where zero of a covariate lies outside its range (an age, a year), groups' intercepts there are far-out
+    extrapolations of their lines; their heights at its mean take their place.
+    """
+    found = shrinkage(design, fit, factor)
+    origin = observed_origin(design, fit, factor)
+    if "(Intercept)" not in found.names or origin is None:
+        return found
+    at = found.names.index("(Intercept)")
+    # What the other fixed effects add there.
+    others = origin.fixed - float(origin.columns @ found.population)
+
+    def moved(coefficients: FloatArray) -> FloatArray:
+        out = coefficients.copy()
+        out[..., at] = coefficients @ origin.columns + others
+        return out
+
+    return Shrinkage(found.names, moved(found.own), moved(found.model), moved(found.population), origin.where)
 
 
 def interval_halves(design: Design, fit: Fit, x: FloatArray, level: float) -> FloatArray:

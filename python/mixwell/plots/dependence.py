@@ -13,6 +13,7 @@ from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.grouped import factor_index, position_within
 from mixwell.plots.layout import finish, new_axes, whole_ticks, zero_line
+from mixwell.plots.left_out import with_other_factors
 from mixwell.plots.marks import cloud, draw_smooth
 from mixwell.plots.residuals import drawn_residuals, numeric_variable
 from mixwell.plots.smooth import smooth
@@ -65,7 +66,8 @@ def plot_residual_order(
     'place of the row within Subject'
     """
     text = words(lang, labels)
-    factor = design.factors[factor_index(design, group)]
+    index = factor_index(design, group)
+    factor = design.factors[index]
     residual, label = drawn_residuals(design, fit, text)
     name = text.name(factor.name)
     if time is None:
@@ -79,7 +81,8 @@ def plot_residual_order(
     draw_smooth(ax, smooth(at, residual), text)
     if time is None:
         whole_ticks(ax)
-    finish(ax, text.say("Residuals in order within {group}", group=name), x_label, label)
+    title = text.say("Residuals in order within {group}", group=name)
+    finish(ax, with_other_factors(title, design, index, group, text), x_label, label)
     return ax
 
 
@@ -159,6 +162,7 @@ def plot_acf(
     ax.set_xlim(0.3, found.lags[-1] + 0.7)
     whole_ticks(ax)
     title = text.say("Autocorrelation of residuals within {group}", group=text.name(found.by))
+    title = with_other_factors(title, design, factor_index(design, found.by), group, text)
     if time is None:
         lag = text.say("rows apart")
     else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from mixwell.data.columns import Numbers
+from mixwell.data.columns import Column, Numbers
 from mixwell.data.output import Origin
 from mixwell.design.predictors import spelled
 from mixwell.design.record import Design
@@ -18,19 +19,30 @@ from mixwell.diagnostics.method import chosen_method
 from mixwell.diagnostics.robust import RobustKind
 from mixwell.errors import DataError, ModelError
 from mixwell.fit.record import Fit
-from mixwell.formula.expression import Name, written
+from mixwell.formula.expression import Name, names, written
 from mixwell.inference.contrast import Approximation
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.inference.emmeans import emmeans
 from mixwell.inference.grid import Axis, grid_axes
 from mixwell.plots import style
-from mixwell.plots.layout import finish, named_columns, new_axes
+from mixwell.plots.layout import (
+    columns_for,
+    finish,
+    named_columns,
+    new_axes,
+    overall,
+    panels,
+    panels_that_fit,
+)
+from mixwell.plots.left_out import say_left_out
 from mixwell.plots.style import check_series, styled
-from mixwell.plots.words import Labels, Lang, words
+from mixwell.plots.words import Labels, Lang, Words, words
 
 FloatArray = NDArray[np.float64]
 
 _POINTS = 40
+# Panels of a figure.
+_MOST_PANELS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +96,7 @@ def mean_lines(
         asked[x] = np.linspace(values.min(), values.max(), _POINTS)
     other = known[by].column if by is not None else None
     if by is not None and isinstance(other, Numbers) and by not in asked and not axes[by].averaged:
-        centre, sd = float(other.floats().mean()), float(other.floats().std())
-        asked[by] = [float(f"{value:.3g}") for value in (centre - sd, centre, centre + sd)]
+        asked[by] = around_the_mean(other)
     table = emmeans(
         design,
         fit,
@@ -127,13 +138,33 @@ def places(axis: Axis) -> float:
     return len(axis.texts) if axis.averaged else np.inf
 
 
-def natural_pair(design: Design) -> tuple[str, str | None]:
-    """The variables drawn by default: of the first term with two variables, else the first variable.
+@dataclass(frozen=True, slots=True)
+class MeansPanel:
+    """What one panel of marginal means shows.
+
+    Attributes
+    ----------
+    x, by
+        The variables along the axis and in colours.
+    held
+        Values of further variables of the same interaction.
+    """
+
+    x: str
+    by: str | None
+    held: tuple[tuple[str, object], ...] = ()
+
+
+def means_panels(design: Design) -> list[MeansPanel]:
+    """Panels that show every variable of the fixed part, one per interaction that is in no other.
+
+    An interaction of more than two variables has a panel for each combination of the others' values, numbers
+    at their mean and one standard deviation to both sides.
 
     Raises
     ------
     ModelError
-        If the fixed part has none.
+        If the fixed part has no variable.
     """
     axes = axes_by_name(design)
     if not axes:
@@ -143,14 +174,36 @@ def natural_pair(design: Design) -> tuple[str, str | None]:
         )
     recipe = design.recipe
     assert recipe is not None
+    together: list[frozenset[str]] = []
     for term in recipe.formula.fixed.terms:
         expressions = [recipe.formula.fixed.variables[variable].expression for variable in term]
         found = [node.value if isinstance(node, Name) else written(node) for node in expressions]
-        if len(found) == 2 and all(name in axes for name in found):
-            # Numbers along the axis before levels, more levels before fewer.
-            first, second = sorted(found, key=lambda name: -places(axes[name]))
-            return first, second
-    return next(iter(axes)), None
+        read = {name for node in expressions for name in names(node)} | set(found)
+        together.append(frozenset(name for name in axes if name in read))
+    together += [frozenset([name]) for name in axes]
+    whole = [one for one in dict.fromkeys(together) if one and not any(one < other for other in together)]
+    out = []
+    # Interactions before variables alone; a stable sort.
+    for variables in sorted(whole, key=len, reverse=True):
+        # Numbers along the axis before levels, more levels before fewer; a stable sort.
+        own = [name for name in axes if name in variables]
+        x, *others = sorted(own, key=lambda name: -places(axes[name]))
+        by = others[0] if others else None
+        values = [[(name, value) for value in held_values(axes[name])] for name in others[1:]]
+        out += [MeansPanel(x, by, held) for held in product(*values)]
+    return out
+
+
+def held_values(axis: Axis) -> list[object]:
+    """The levels of a variable, or three values of a number."""
+    return list(axis.values) if axis.averaged else list(around_the_mean(axis.predictor.column))
+
+
+def around_the_mean(column: Column) -> list[float]:
+    """Mean and one standard deviation to both sides, to three digits."""
+    assert isinstance(column, Numbers)
+    centre, sd = float(column.floats().mean()), float(column.floats().std())
+    return [float(f"{value:.3g}") for value in (centre - sd, centre, centre + sd)]
 
 
 @styled
@@ -173,7 +226,9 @@ def plot_effects(
     """Marginal means with confidence intervals, along one variable, for each value of another.
 
     Other factors are averaged over, other numbers are at their mean: the means of ``fit.emmeans()``, on the
-    scale of the model.
+    scale of the model. Where no variable is named, every interaction (and every variable that is in none) has
+    a panel; an interaction of three variables has one for each value of the third. What does not fit, beyond
+    12 panels or the room in ``ax``, is counted in the title and named in a warning.
 
     Parameters
     ----------
@@ -181,7 +236,7 @@ def plot_effects(
         Of a fitted model.
     x
         A variable of the fixed part: numbers give a line with a band, levels points with intervals. By
-        default the variables of the first interaction, or the first variable.
+        default all variables, a panel per interaction.
     by
         A second variable, as colours; a number at its mean and one standard deviation to both sides.
     at, weights, ddf, level, robust, cluster
@@ -196,6 +251,7 @@ def plot_effects(
     Returns
     -------
     matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
 
     Raises
     ------
@@ -214,15 +270,55 @@ def plot_effects(
     ['Control', 'Low', 'High']
     """
     text = words(lang, labels)
-    if x is None:
-        x, second = natural_pair(design)
-        by = by if by is not None or second is None else second
-    if x == by:
-        raise DataError(f"x and by are both {x!r}; by= is a second variable.")
-    found = mean_lines(
-        design, fit, x, by, at, weights, chosen_method(design, fit, ddf, robust, cluster), level
-    )
-    ax = new_axes(ax, (6.2, 4.4))
+    wanted = means_panels(design) if x is None else [MeansPanel(x, by)]
+    if by is not None and x is None:
+        wanted = [MeansPanel(next((p.x for p in wanted if p.x != by), by), by)]
+    if wanted[0].x == wanted[0].by:
+        raise DataError(f"x and by are both {wanted[0].x!r}; by= is a second variable.")
+    method = chosen_method(design, fit, ddf, robust, cluster)
+    title = text.say("Marginal means of {y}", y=text.name(design.response_name))
+    most_columns, most_rows = panels_that_fit(ax, 2.1, 1.8)
+    most = min(_MOST_PANELS, most_columns * most_rows)
+    left_out = [panel_name(panel) for panel in wanted[most:]]
+    title = say_left_out(title, left_out, "x= (with by= and at=)", text, len(wanted))
+    wanted = wanted[:most]
+    if len(wanted) == 1:
+        ax = new_axes(ax, (6.2, 4.4))
+        draw_means(ax, design, fit, wanted[0], at, weights, method, level, text, title)
+        return ax
+    columns = columns_for(ax, len(wanted), 3)
+    rows = -(-len(wanted) // columns)
+    axes = panels(ax, len(wanted), columns, (max(5.0, 3.9 * columns), 3.7 * rows))
+    for panel, what in zip(axes, wanted, strict=True):
+        held = text.list([f"{text.name(name)} = {value}" for name, value in what.held])
+        draw_means(panel, design, fit, what, at, weights, method, level, text, held)
+    overall(axes, title, 1, own=ax is None)
+    return axes[0]
+
+
+def panel_name(panel: MeansPanel) -> str:
+    """An interaction in the words of a formula, with the values held."""
+    held = ", ".join(f"{name} = {value}" for name, value in panel.held)
+    name = panel.x if panel.by is None else f"{panel.x}:{panel.by}"
+    return f"{name} at {held}" if held else name
+
+
+def draw_means(
+    ax: Axes,
+    design: Design,
+    fit: Fit,
+    what: MeansPanel,
+    at: Mapping[str, object] | None,
+    weights: str,
+    method: tuple[Approximation, str],
+    level: float,
+    text: Words,
+    title: str,
+) -> None:
+    """One panel of :func:`plot_effects`."""
+    by = what.by
+    given = {name: [value] for name, value in what.held} | dict(at or {})
+    found = mean_lines(design, fit, what.x, by, given, weights, method, level)
     if by is not None:
         check_series(by, len(found.series))
     count = len(found.series)
@@ -254,7 +350,6 @@ def plot_effects(
         ax.set_xlim(-0.5, len(found.ticks) - 0.5)
         named_columns(ax, found.ticks)
     y = text.name(design.response_name)
-    title = text.say("Marginal means of {y}", y=y)
     lost = int(np.isnan(found.mean).sum())
     if lost:
         title = text.say("{title} ({n} not defined)", title=title, n=lost)
@@ -262,8 +357,7 @@ def plot_effects(
     finish(
         ax,
         title,
-        text.name(x),
+        text.name(what.x),
         text.say("mean of {y}, {level:.0%} interval", y=y, level=level),
         heading=heading,
     )
-    return ax

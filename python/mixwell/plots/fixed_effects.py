@@ -110,7 +110,14 @@ def plot_coefficients(
     ax.margins(x=0.06)
     ax.autoscale_view(scaley=False)
     label = text.say("effect on {y}, {level:.0%} interval", level=level, y=text.name(design.response_name))
-    finish(ax, text.say("Fixed effects"), label, "")
+    title = text.say("Fixed effects")
+    if named is None and not intercept and "(Intercept)" in known:
+        title = text.say("{title} without the intercept", title=title)
+    lost = quantities.dropped_names(design, fit)
+    if named is None and lost:
+        names = text.list([text.name(name) for name in lost])
+        title = text.say("{title} (not estimable: {names})", title=title, names=names)
+    finish(ax, title, label, "")
     return ax
 
 

@@ -226,12 +226,16 @@ class Shrinkage:
         Shape (q, k): fixed effect + conditional mode.
     population
         Length k: the fixed effects, 0 where an effect has none.
+    where
+        The covariates that the intercept is not at zero of but at their means, and these; see
+        :func:`observed_origin`.
     """
 
     names: tuple[str, ...]
     own: FloatArray
     model: FloatArray
     population: FloatArray
+    where: tuple[tuple[str, float], ...] = ()
 
 
 def shrinkage(design: Design, fit: Fit, factor: int) -> Shrinkage:

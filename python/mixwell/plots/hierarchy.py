@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from mixwell.data.columns import Factor
-from mixwell.errors import DataError
+from mixwell.errors import DataError, MixwellWarning
 from mixwell.explore.hierarchy import Level, combinations_of
 from mixwell.explore.structure import Structure
 from mixwell.plots import style
@@ -68,7 +70,9 @@ def plot_hierarchy(
     if len(tops) > 1:
         across, down = tops[-1].factor, tops[-2].factor
         ax = new_axes(ax, (max(5.0, min(12.0, 2.4 + 0.22 * len(across.levels))), 4.6))
-        draw_table(ax, across, down, text)
+        names = [level.factor.name for level in structure.hierarchy]
+        others = [name for name in names if name not in (across.name, down.name)]
+        draw_table(ax, across, down, text, tuple(others))
     else:
         ax = new_axes(ax, (8.0, 1.4 + 0.8 * len(structure.hierarchy)))
         draw_strips(ax, structure.hierarchy, structure.n_rows, text)
@@ -119,8 +123,8 @@ def draw_strips(ax: Axes, hierarchy: tuple[Level, ...], n_rows: int, text: Words
     finish(ax, text.say("Hierarchy of {n} rows", n=n_rows), text.say("rows"), "")
 
 
-def draw_table(ax: Axes, across: Factor, down: Factor, text: Words) -> None:
-    """Rows of each combination of two factors."""
+def draw_table(ax: Axes, across: Factor, down: Factor, text: Words, others: tuple[str, ...]) -> None:
+    """Rows of each combination of two factors; the title names those that are not drawn."""
     down_codes, across_codes, rows = combinations_of(down, across)
     # Levels of which a cell is made: single ones, or so many neighbours that a cell can be seen.
     each = (-(-len(down.levels) // _MOST_CELLS[0]), -(-len(across.levels) // _MOST_CELLS[1]))
@@ -158,6 +162,15 @@ def draw_table(ax: Axes, across: Factor, down: Factor, text: Words) -> None:
         coarse = text.say("rows per cell of {a} by {b} levels", a=each[0], b=each[1])
         bar.set_label(text.say("rows (white: none)") if max(each) == 1 else coarse)
         bar.outline.set_visible(False)
+    if others:
+        warnings.warn(
+            f"The picture leaves out {', '.join(others)}; mw.structure() of two factors draws these.",
+            MixwellWarning,
+            stacklevel=5,
+        )
+        title = text.say(
+            "{title} (not drawn: {names})", title=title, names=text.list([text.name(name) for name in others])
+        )
     finish(ax, title, counted(across, text), counted(down, text))
 
 

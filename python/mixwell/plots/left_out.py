@@ -18,7 +18,9 @@ def with_other_factors(title: str, design: Design, drawn: int, group: str | None
     return text.say("{title} (group= for {names})", title=title, names=text.list(others))
 
 
-def say_left_out(title: str, names: Sequence[str], argument: str, text: Words, everything: int) -> str:
+def say_left_out(
+    title: str, names: Sequence[str], argument: str, text: Words, everything: int, what: str = ""
+) -> str:
     """A title with how many of all are drawn; a warning names those that are not, and the remedy."""
     if not names:
         return title
@@ -26,4 +28,7 @@ def say_left_out(title: str, names: Sequence[str], argument: str, text: Words, e
     warnings.warn(
         f"The picture leaves out {shown}; {argument} draws what it names.", MixwellWarning, stacklevel=5
     )
-    return text.say("{title} ({count})", title=title, count=text.count(everything - len(names), everything))
+    count = text.count(everything - len(names), everything)
+    if what:
+        count = text.say("{count} {what}", count=count, what=what)
+    return text.say("{title} ({count})", title=title, count=count)

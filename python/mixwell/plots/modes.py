@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -16,13 +17,12 @@ from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.grouped import (
     ModeTable,
-    effect_columns,
     ellipse,
-    factor_index,
     factors_with,
     scored_modes,
 )
-from mixwell.plots.layout import columns_for, finish, new_axes, overall, panels, zero_line
+from mixwell.plots.layout import columns_for, finish, new_axes, overall, panels, panels_that_fit, zero_line
+from mixwell.plots.left_out import say_left_out
 from mixwell.plots.marks import (
     cloud,
     draw_boxes,
@@ -33,6 +33,9 @@ from mixwell.plots.marks import (
 )
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
+
+# Panels of a figure.
+_MOST_PAIRS = 6
 
 
 @styled
@@ -104,7 +107,9 @@ def plot_modes(
         spread, sd = table.expected_sd, table.sd_effect
         if several:
             expected, itself = text.say("modes expected of the model"), text.say("random effects: normal")
-            title = text.say("{effect}, SD {sd:.3g}, modes {spread:.3g}", effect=alone, sd=sd, spread=spread)
+            title = text.say(
+                "{effect}: SD {sd:.3g}, of modes {spread:.3g}", effect=alone, sd=sd, spread=spread
+            )
         else:
             expected = text.say("modes expected of the model, SD {sd:.3g}", sd=spread)
             itself = text.say("random effects: normal, SD {sd:.3g}", sd=sd)
@@ -164,26 +169,29 @@ def plot_intercept_slope(
     labels: Labels = None,
     lang: Lang = "en",
 ) -> Axes:
-    """Two random effects against each other, with the ellipses of their estimated covariance.
+    """Two random effects against each other, with the ellipses that hold their modes if the model is true.
 
-    The ellipses hold 50 % and 95 % of the random effects that the model estimates; conditional modes are
-    shrunken towards the centre, so that fewer of them lie outside.
+    The ellipses hold 50 % and 95 % of the conditional modes, whose covariance is that of shrunken effects, on
+    average over the groups; the dotted one 95 % of the random effects themselves, which modes do not reach.
+    By default each pair of effects of a factor has a panel.
 
     Parameters
     ----------
     design, fit, group, ax, labels, lang
         As in :func:`plot_random_effects`.
     effects
-        The two effects; by default the first two of the factor.
+        The two effects; by default all pairs. What does not fit, beyond 6 panels or the room in ``ax``, is
+        counted in the title and named in a warning.
 
     Returns
     -------
     matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
 
     Raises
     ------
     ModelError
-        If the factor has one random effect only.
+        If no factor has two random effects.
 
     Examples
     --------
@@ -195,50 +203,82 @@ def plot_intercept_slope(
     '(Intercept) and Days by Subject, correlation 0.07'
     """
     text = words(lang, labels)
-    index = factor_index(design, group)
-    factor = design.factors[index]
-    names = quantities.effect_names(design, index)
-    chosen = effect_columns(design, index, effects)
-    if len(chosen) < 2 or (effects is not None and len(chosen) != 2):
+    parts = factors_with(design, group, effects)
+    pairs = [(index, a, b) for index, columns in parts for a, b in combinations(columns, 2)]
+    if not pairs or (effects is not None and any(len(columns) > 2 for _, columns in parts)):
+        factor = design.factors[parts[0][0]]
+        names = quantities.effect_names(design, parts[0][0])
         has = f"{factor.name} has {', '.join(names)}"
         remedy = f"Fit a random slope, (x | {factor.name})" if len(names) < 2 else "Name two with effects="
         raise ModelError(f"plot.intercept_slope() draws two random effects of one factor; {has}. {remedy}.")
-    a, b = chosen[:2]
+    across, up = panels_that_fit(ax, 2.2, 2.0)
+    most = min(_MOST_PAIRS, across * up)
+    names_of = [pair_name(design, pair, text) for pair in pairs]
+    title = say_left_out("", names_of[most:], "effects=", text, len(pairs), text.say("pairs"))
+    pairs = pairs[:most]
+    if len(pairs) == 1:
+        ax = new_axes(ax, (5.6, 5.0))
+        draw_pair(ax, design, fit, pairs[0], text, title)
+        return ax
+    columns = columns_for(ax, len(pairs), 3, shape=1.1)
+    axes = panels(ax, len(pairs), columns, (max(5.6, 4.4 * columns), 4.5 * -(-len(pairs) // columns)))
+    for panel, pair in zip(axes, pairs, strict=True):
+        draw_pair(panel, design, fit, pair, text, "")
+    overall(axes, title.strip(), 3, own=ax is None)
+    return axes[0]
+
+
+def pair_name(design: Design, pair: tuple[int, int, int], text: Words) -> str:
+    """Two effects and whose they are."""
+    index, a, b = pair
+    names = quantities.effect_names(design, index)
+    both = text.say("{first} and {second}", first=text.name(names[a]), second=text.name(names[b]))
+    return text.say("{effect} by {group}", effect=both, group=text.name(design.factors[index].name))
+
+
+def draw_pair(ax: Axes, design: Design, fit: Fit, pair: tuple[int, int, int], text: Words, note: str) -> None:
+    """One panel of :func:`plot_intercept_slope`."""
+    index, a, b = pair
+    own = np.ix_([a, b], [a, b])
+    names = quantities.effect_names(design, index)
     modes = fit.modes[index]
-    covariance = quantities.factor_cov(design, fit, index)[np.ix_([a, b], [a, b])]
+    covariance = quantities.factor_cov(design, fit, index)[own]
+    spread = quantities.mode_spread(design, fit, index).mean(axis=0)[own]
     correlation = float(quantities.correlation(covariance)[0, 1])
-    ax = new_axes(ax, (5.6, 5.0))
-    for probability, width in ((0.5, 1.6), (0.95, 1.1)):
-        edge = ellipse(covariance, probability)
-        ax.plot(
-            edge[:, 0],
-            edge[:, 1],
-            color=style.MODEL,
-            linewidth=width,
-            linestyle="-" if probability == 0.5 else "--",
-            label=text.say("{level:.0%} of random effects, as estimated", level=probability),
-            zorder=2,
-        )
+    for probability, width, line in ((0.5, 1.6, "-"), (0.95, 1.1, "--")):
+        label = text.say("{level:.0%} of modes, as expected", level=probability)
+        edge = ellipse(spread, probability)
+        ax.plot(*edge.T, color=style.MODEL, linewidth=width, linestyle=line, label=label, zorder=2)
+    label = text.say("{level:.0%} of random effects", level=0.95)
+    edge = ellipse(covariance, 0.95)
+    ax.plot(*edge.T, color=style.REFERENCE, linewidth=0.8, linestyle=":", label=label, zorder=2)
     cloud(ax, modes[:, a], modes[:, b], text, scale=False)
     zero_line(ax)
     zero_line(ax, horizontal=False)
     # Effects in standard deviations: their units differ.
-    sd = np.sqrt(np.diagonal(covariance))
+    sd = np.sqrt(np.diagonal(spread))
     sd = np.where(sd > 0, sd, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(sd, sd))
+    values, vectors = np.linalg.eigh(spread / np.outer(sd, sd))
     usable = np.flatnonzero(values > 1e-10 * values[-1])
     along = (modes[:, [a, b]] / sd @ vectors)[:, usable] / np.sqrt(values[usable])
     distance = np.sum(along**2, axis=1)
     far = np.argsort(-distance)[: len(modes) if len(modes) <= 25 else 5]
-    name_points(ax, modes[far, a], modes[far, b], list(factor.levels[far]), limit=25)
-    pair = text.say("{first} and {second}", first=text.name(names[a]), second=text.name(names[b]))
-    title = text.say("{effect} by {group}", effect=pair, group=text.name(factor.name))
-    if np.isfinite(correlation):
+    levels = design.factors[index].levels
+    name_points(ax, modes[far, a], modes[far, b], list(levels[far]), limit=25)
+    title = pair_name(design, pair, text)
+    if not together(design, index, a, b):
+        title = text.say("{title}, independent in the model", title=title)
+    elif np.isfinite(correlation):
         title = text.say("{title}, correlation {r:.2f}", title=title, r=correlation)
     finish(
         ax,
-        title,
+        title + note,
         text.say("conditional mode of {effect}", effect=text.name(names[a])),
         text.say("conditional mode of {effect}", effect=text.name(names[b])),
     )
-    return ax
+
+
+def together(design: Design, factor: int, a: int, b: int) -> bool:
+    """Whether two random effects of a factor are of one term, so that their correlation is estimated."""
+    term = [i for i in quantities.terms_of(design, factor) for _ in design.terms[i].names]
+    return term[a] == term[b]

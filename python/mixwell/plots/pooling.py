@@ -9,12 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
+from mixwell.arguments import is_count
 from mixwell.design.record import Design
 from mixwell.errors import ModelError
 from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.grouped import effect_columns, factor_index, shrinkage, some_of
-from mixwell.plots.layout import finish, named_rows, new_axes, room_for_names
+from mixwell.plots.along import shrinkage_at_observed
+from mixwell.plots.grouped import Shrinkage, factors_with, some_of
+from mixwell.plots.layout import columns_for, finish, named_rows, new_axes, panels, room_for_names
 from mixwell.plots.marks import name_points
 from mixwell.plots.style import styled
 from mixwell.plots.words import Labels, Lang, Words, words
@@ -40,23 +42,28 @@ def plot_shrinkage(
     """From no pooling to partial pooling: how the model moves each group towards the population.
 
     Arrows run from each group's own least-squares coefficients to those of the model (fixed effect +
-    conditional mode). Two effects are drawn in the plane, one along an axis, sorted. Groups whose rows do
-    not determine their own coefficients have no arrow, only the model's point. Where a few groups' own
-    coefficients lie so far out that they would press all others together, their arrows come from beyond the
-    axes and the title counts them.
+    conditional mode). Two effects are drawn in the plane, one along an axis, sorted; each factor has a panel,
+    and more than two effects have one for each pair with the first. Groups whose rows do not determine their
+    own coefficients have no arrow, only the model's point. Where a few groups' own coefficients lie so far
+    out that they would press all others together, their arrows come from beyond the axes and the title counts
+    them.
+
+    An intercept is a value at zero of all covariates. Those of which zero lies outside what was observed (an
+    age, a year) are at their means instead, and the axis says so.
 
     Parameters
     ----------
     design, fit, group, ax, labels, lang
         As in :func:`plot_random_effects`.
     effects
-        One or two random effects; by default the first two of the factor.
+        One or two random effects; by default all.
     most
         Of more groups than this an even choice is drawn, over the order of the first effect.
 
     Returns
     -------
     matplotlib.axes.Axes
+        The first panel; all are in ``ax.figure.axes``.
 
     Raises
     ------
@@ -75,20 +82,41 @@ def plot_shrinkage(
     ('(Intercept)', 'Days')
     """
     text = words(lang, labels)
-    index = factor_index(design, group)
+    parts: list[tuple[int, tuple[int, ...]]] = []
+    for index, columns in factors_with(design, group, effects):
+        if effects is not None and len(columns) > 2:
+            raise ModelError(
+                f"plot.shrinkage() draws one or two random effects, not {len(columns)}; "
+                "name two with effects=."
+            )
+        first, *others = columns
+        parts += [(index, (first, other)) for other in others] or [(index, (first,))]
+    if len(parts) == 1:
+        index, chosen = parts[0]
+        if ax is None and len(chosen) == 1:
+            rows = min(most, design.factors[index].n_levels) if is_count(most) else 0
+            ax = new_axes(ax, (5.6, max(3.4, min(7.0, 1.6 + 0.2 * rows))))
+        ax = new_axes(ax, (6.0, 5.2))
+        draw_shrinkage(ax, design, fit, index, chosen, most, text)
+        return ax
+    across = columns_for(ax, len(parts), 3, shape=1.0)
+    axes = panels(ax, len(parts), across, (max(5.6, 4.6 * across), 4.6 * -(-len(parts) // across)))
+    for panel, (index, chosen) in zip(axes, parts, strict=True):
+        draw_shrinkage(panel, design, fit, index, chosen, most, text)
+    return axes[0]
+
+
+def draw_shrinkage(
+    ax: Axes, design: Design, fit: Fit, index: int, chosen: tuple[int, ...], most: int, text: Words
+) -> None:
+    """One panel of :func:`plot_shrinkage`: two effects of a factor in the plane, or one along an axis."""
     factor = design.factors[index]
-    chosen = effect_columns(design, index, effects)
-    if effects is not None and len(chosen) > 2:
-        raise ModelError(
-            f"plot.shrinkage() draws one or two random effects, not {len(chosen)}; name two with effects=."
-        )
-    chosen = chosen[:2]
-    found = shrinkage(design, fit, index)
+    found = shrinkage_at_observed(design, fit, index)
     determined: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(found.own), axis=1)
     shown = some_of(np.argsort(found.model[:, chosen[0]], kind="stable"), most)
     own, model = found.own[shown][:, chosen], found.model[shown][:, chosen]
     moved = determined[shown]
-    names = [text.name(found.names[i]) for i in chosen]
+    names = [axis_name(found, i, text) for i in chosen]
     title = text.say(
         "Shrinkage of {group} ({count})",
         group=text.name(factor.name),
@@ -96,10 +124,8 @@ def plot_shrinkage(
     )
     plane = len(chosen) == 2
     if plane:
-        ax = new_axes(ax, (6.0, 5.2))
         start, end = own, model
     else:
-        ax = new_axes(ax, (5.6, max(3.4, min(7.0, 1.6 + 0.2 * len(shown)))))
         place = np.arange(len(shown), dtype=np.float64)
         start, end = np.column_stack([own[:, 0], place]), np.column_stack([model[:, 0], place])
     draw_moves(ax, start, end, moved, text)
@@ -111,7 +137,7 @@ def plot_shrinkage(
     if plane:
         name_longest_moves(ax, start, end, moved, levels)
         finish(ax, title, names[0], names[1])
-        return ax
+        return
     ax.set_ylim(-0.7, len(shown) - 0.3)
     if room_for_names(ax, len(shown)):
         named_rows(ax, levels)
@@ -119,7 +145,15 @@ def plot_shrinkage(
     else:
         ax.set_yticks([])
         finish(ax, title, names[0], text.say("{group}, sorted", group=text.name(factor.name)))
-    return ax
+
+
+def axis_name(found: Shrinkage, effect: int, text: Words) -> str:
+    """What a random effect is called on its axis, an intercept with where it is."""
+    name = text.name(found.names[effect])
+    if found.names[effect] != "(Intercept)" or not found.where:
+        return name
+    where = text.list([f"{text.name(covariate)} = {value:.4g}" for covariate, value in found.where])
+    return text.say("{effect} at {where}", effect=name, where=where)
 
 
 def draw_moves(ax: Axes, start: FloatArray, end: FloatArray, moved: NDArray[np.bool_], text: Words) -> None:

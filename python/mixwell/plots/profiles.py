@@ -18,6 +18,7 @@ from mixwell.errors import DataError, ModelError
 from mixwell.inference.profile import Curve, Profile
 from mixwell.plots import style
 from mixwell.plots.layout import columns_for, extent, finish, overall, panels, panels_that_fit, zero_line
+from mixwell.plots.left_out import say_left_out
 from mixwell.plots.names import short_names
 from mixwell.plots.smooth import density
 from mixwell.plots.style import styled
@@ -26,7 +27,7 @@ from mixwell.plots.words import Labels, Lang, words
 FloatArray = NDArray[np.float64]
 
 _LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
-_MOST_PAIRS = 7
+_MOST_PAIRS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +211,11 @@ def plot_pairs(
     estimates
         Length p, drawn as lines.
     title
-        Over all panels, when they have a figure of their own; by default how many draws there are.
+        Over all panels, when they have a figure of their own; by default how many draws there are. Draws in
+        which a parameter is not defined are left out, and the title says how many of all are drawn.
     parameters
-        Those to draw, at most 7; by default the first 7 that vary, in the place of ``ax`` no more than have
-        room there.
+        Those to draw, at most 10; by default the first 10 that vary, in the place of ``ax`` no more than have
+        room there. Of those left out the title gives the number and a warning the names.
     ax, labels, lang
         As in :func:`plot_profile`.
 
@@ -244,18 +246,33 @@ def plot_pairs(
             raise DataError(f"There are no draws of {name!r}{near(name, names)}")
     defined = np.isfinite(values)
     varying = [i for i in range(len(names)) if len(set(values[defined[:, i], i][:50].tolist())) > 1]
-    chosen = [list(names).index(n) for n in parameters] if parameters is not None else varying[:_MOST_PAIRS]
-    chosen = [i for i in chosen if i in varying]
-    if not chosen or len(chosen) > _MOST_PAIRS:
+    wanted = varying if parameters is None else [list(names).index(n) for n in parameters]
+    still = [names[i] for i in wanted if i not in varying]
+    if still:
         raise ModelError(
-            f"plot_pairs() draws 1 to {_MOST_PAIRS} parameters that vary, not {len(chosen)}; "
+            f"plot_pairs(): {still[0]!r} does not vary from draw to draw, so there is no cloud of it; "
+            "leave it out of parameters=."
+        )
+    if not wanted or (parameters is not None and len(wanted) > _MOST_PAIRS):
+        raise ModelError(
+            f"plot_pairs() draws 1 to {_MOST_PAIRS} parameters that vary, not {len(wanted)}; "
             "name some with parameters=."
         )
+    chosen = wanted
     if parameters is None:
-        chosen = chosen[: max(2, min(panels_that_fit(ax, 0.8, 0.7)))]
+        chosen = wanted[: max(2, min(_MOST_PAIRS, *panels_that_fit(ax, 0.8, 0.7)))]
     p = len(chosen)
+    used = defined[:, chosen].all(axis=1)
+    count = text.count(int(used.sum()), len(values))
+    if title is None:
+        title = text.say("{n} draws", n=count)
+    elif not used.all():
+        title = text.say("{title} ({count})", title=title, count=count)
+    if parameters is None:
+        omitted = [names[i] for i in range(len(names)) if i not in chosen]
+        title = say_left_out(title, omitted, "parameters=", text, len(names), text.say("parameters"))
     axes = panels(ax, p * p, p, (max(4.0, 1.75 * p + 0.8), max(3.6, 1.6 * p + 0.5)))
-    values = values[defined[:, chosen].all(axis=1)]
+    values = values[used]
     correlations = np.corrcoef(values[:, chosen], rowvar=False).reshape(p, p)
     centre = None if estimates is None else np.asarray(estimates, dtype=np.float64)[chosen]
     for row in range(p):
@@ -301,7 +318,7 @@ def plot_pairs(
                     folded(text.name(names[chosen[row]])) if row > 0 else text.say("density"),
                     fontsize=style.SMALL,
                 )
-    overall(axes, title or text.say("{n} draws", n=len(values)), 1, own=ax is None)
+    overall(axes, title, 1, own=ax is None)
     return axes[0]
 
 

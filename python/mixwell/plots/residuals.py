@@ -15,6 +15,7 @@ from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.grouped import factor_index, group_quantiles
 from mixwell.plots.layout import finish, named_columns, new_axes, zero_line
+from mixwell.plots.left_out import with_other_factors
 from mixwell.plots.marks import cloud, draw_boxes, draw_distribution, draw_middle_halves, draw_smooth
 from mixwell.plots.smooth import smooth
 from mixwell.plots.style import styled
@@ -248,13 +249,15 @@ def plot_residuals_by_group(
     18
     """
     text = words(lang, labels)
-    factor = design.factors[factor_index(design, group)]
+    index = factor_index(design, group)
+    factor = design.factors[index]
     residual, label = drawn_residuals(design, fit, text)
     name, q = text.name(factor.name), factor.n_levels
     if q > style.MOST_NAMES:
         ax = new_axes(ax)
         shown = draw_middle_halves(ax, residual, factor.codes, q, text)
         title = text.say("Residuals by {group} ({count})", group=name, count=text.count(shown, q))
+        title = with_other_factors(title, design, index, group, text)
         zero_line(ax)
         finish(ax, title, text.say("{group}, sorted by median", group=name), label)
         return ax
@@ -267,5 +270,6 @@ def plot_residuals_by_group(
     ax.set_xlim(-0.7, q - 0.3)
     zero_line(ax)
     along = name if named else text.say("{group}, sorted by median", group=name)
-    finish(ax, text.say("Residuals by {group}", group=name), along, label)
+    title = with_other_factors(text.say("Residuals by {group}", group=name), design, index, group, text)
+    finish(ax, title, along, label)
     return ax

@@ -16,7 +16,7 @@ from mixwell.errors import DataError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.plots import style
-from mixwell.plots.along import Covariate, GroupLines, covariate_along, group_lines
+from mixwell.plots.along import Covariate, GroupLines, covariate_along, group_lines, hinge
 from mixwell.plots.grouped import evenly, factor_index, some_of, whole
 from mixwell.plots.layout import (
     extent,
@@ -27,6 +27,7 @@ from mixwell.plots.layout import (
     panels_that_fit,
     whole_ticks,
 )
+from mixwell.plots.left_out import with_other_factors
 from mixwell.plots.marks import spread_out
 from mixwell.plots.names import short_names, wrapped
 from mixwell.plots.style import styled
@@ -138,7 +139,7 @@ def plot_trajectories(
         group=text.name(factor.name),
         count=text.count(len(shown), factor.n_levels),
     )
-    overall(axes, title, 3, own=ax is None)
+    overall(axes, with_other_factors(title, design, index, group, text), 3, own=ax is None)
     return axes[0]
 
 
@@ -241,8 +242,10 @@ def plot_concepts(
 ) -> Axes:
     """What a random intercept, a random slope, and both say about the groups, from the fit itself.
 
-    Each panel draws the same fixed effects, averaged over the groups; lines of the groups add the conditional
-    modes of the intercept only, of the slopes only, or of all effects, and leave the others at zero.
+    Each panel draws the same fixed effects, averaged over the groups. Lines of the groups add what the
+    conditional modes say of their heights at one place, of how they turn about it, or both. The place is zero
+    of the covariate, where the heights are the random intercepts, or, where zero was not observed, its mean
+    (the first level of a factor).
 
     Parameters
     ----------
@@ -283,15 +286,19 @@ def plot_concepts(
     lines = group_lines(design, fit, index, axis, shown)
     columns = 1 if panels_that_fit(ax, 0.8, 1.0)[0] < 3 else 3
     axes = panels(ax, 3, columns, (9.6, 3.9), share_x=True, share_y=True)
-    parts = (
-        (text.say("random intercept"), intercept),
-        (text.say("random slope"), ~intercept),
-        (text.say("both"), np.ones_like(intercept)),
-    )
     modes = fit.modes[index][shown]
     average = lines.population.mean(axis=0)
-    for panel, (title, used) in zip(axes, parts, strict=True):
-        drawn = average + np.einsum("gmk,gk->gm", lines.columns, modes * used)
+    own = np.einsum("gmk,gk->gm", lines.columns, modes)
+    place = hinge(axis, np.isin(factor.codes, shown))
+    height = own[:, [int(np.argmin(np.abs(lines.x - place)))]]
+    at, about = text.say("random intercept"), text.say("random slope")
+    if axis.ticks is None and place != 0:
+        where = f"{text.name(axis.name)} = {place:.4g}"
+        at = text.say("{effect} at {where}", effect=at, where=where)
+        about = text.say("{effect} about {where}", effect=about, where=where)
+    parts = ((at, np.broadcast_to(height, own.shape)), (about, own - height), (text.say("both"), own))
+    for panel, (title, added) in zip(axes, parts, strict=True):
+        drawn = average + added
         paths = [np.column_stack([lines.x, line]) for line in drawn]
         panel.add_collection(
             LineCollection(paths, colors=style.GROUP, linewidths=0.9, alpha=0.55, label=text.say("groups"))
@@ -301,15 +308,11 @@ def plot_concepts(
         panel.set_title(wrapped(title, extent(panel)[0]))
     name_along(axes, axis)
     margin_labels(axes, columns, text.name(axis.name), text.name(design.response_name))
-    overall(
-        axes,
-        text.say(
-            "Random effects of {group} along {x} ({count})",
-            group=text.name(factor.name),
-            x=text.name(axis.name),
-            count=text.count(len(shown), factor.n_levels),
-        ),
-        2,
-        own=ax is None,
+    title = text.say(
+        "Random effects of {group} along {x} ({count})",
+        group=text.name(factor.name),
+        x=text.name(axis.name),
+        count=text.count(len(shown), factor.n_levels),
     )
+    overall(axes, with_other_factors(title, design, index, group, text), 2, own=ax is None)
     return axes[0]

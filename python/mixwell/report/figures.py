@@ -23,6 +23,7 @@ from mixwell.fit.record import Fit
 from mixwell.plots import style
 from mixwell.plots.accessor import FitPlots
 from mixwell.plots.along import Covariate, natural_covariate
+from mixwell.plots.effects import means_panels
 from mixwell.report.words import Words, percent
 
 # Inches: a figure as wide as the page, and one of two beside each other.
@@ -33,6 +34,8 @@ ALONG = 3
 # Boxes of more levels than this say nothing.
 MOST_BOXES = 40
 LEVEL = 0.95
+# Panels of marginal means that a page has room for, three in a row.
+MOST_MEANS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ def covariate_of(design: Design, factor: int) -> Covariate | None:
     return found if found.ticks is None and len(np.unique(found.position)) >= ALONG else None
 
 
+def count_of_means(design: Design) -> int:
+    """Panels of marginal means; none without a variable in the fixed part."""
+    try:
+        return len(means_panels(design))
+    except ModelError:
+        return 0
+
+
 def drawn_by_group(draw: Callable[..., Axes], group: str, ax: Axes) -> Axes:
     """A picture of one grouping factor."""
     return draw(group, ax=ax)
@@ -96,11 +107,11 @@ def plans(plots: FitPlots, text: Words) -> Iterator[tuple[str, Plan]]:
         yield "data", Plan(caption, WIDE, lambda ax: plots.spaghetti(along.name, group.name, ax=ax))
     elif boxed or group.n_levels <= MOST_BOXES:
         yield "data", Plan(text.say("fig_data", y=y), WIDE, lambda ax: plots.boxplot(ax=ax))
-    if len(fit.beta) and design.variables:
-        yield (
-            "effects",
-            Plan(text.say("fig_effects", y=y, level=level), HALF, lambda ax: plots.effects(ax=ax)),
-        )
+    if count := count_of_means(design):
+        rows = -(-min(count, MOST_MEANS) // 3)
+        size = HALF if count == 1 else (WIDE[0], 0.6 + 3.2 * rows)
+        caption = text.say("fig_effects", y=y, level=level)
+        yield "effects", Plan(caption, size, lambda ax: plots.effects(ax=ax))
     if len(fit.beta):
         caption = text.say("fig_coefficients", level=level)
         size = (HALF[0], max(HALF[1], 1.5 + 0.22 * len(fit.beta)))
@@ -139,8 +150,10 @@ def plans(plots: FitPlots, text: Words) -> Iterator[tuple[str, Plan]]:
         "scale_location",
         Plan(text.sentences["fig_scale_location"], HALF, lambda ax: plots.scale_location(ax=ax)),
     )
-    caption = text.say("fig_qq_random", group=group.name)
-    yield "qq_random", Plan(caption, HALF, lambda ax: plots.qq_random(group.name, together=True, ax=ax))
+    for factor in design.factors:
+        caption = text.say("fig_qq_random", group=factor.name)
+        draw = partial(drawn_by_group, partial(plots.qq_random, together=True), factor.name)
+        yield "qq_random", Plan(caption, HALF, draw)
     caption = text.say("fig_residuals_by_group", group=group.name)
     yield "residuals_by_group", Plan(caption, WIDE, lambda ax: plots.residuals_by_group(group.name, ax=ax))
     caption = text.say("fig_acf", group=group.name)
