@@ -25,7 +25,7 @@ DOCS = Path(__file__).parent
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n*^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.?\d*(?:e[-+]?\d+)?")
 # How far the optimizer went, and numbers that are rounding: different on every machine.
-CERTIFICATE = re.compile(r"within \S+ of its\s+minimum|\(\d+ evaluations\)")
+CERTIFICATE = re.compile(r"within \S+ of a\s+local\s+minimum|\(\d+ evaluations\)")
 RELATIVE, ABSOLUTE = 2e-3, 1e-9
 
 

@@ -183,7 +183,7 @@ ARGUMENTS: list[tuple[dict[str, Any], type[MixwellError], str]] = [
     ({"na_action": "omit"}, DataError, "na_action is 'omit'; it is 'drop' or 'raise'."),
     ({"reml": "yes"}, DataError, "reml is 'yes'; it is True for REML or False for maximum likelihood."),
     ({"reml": None}, DataError, "reml is None"),
-    ({"control": {"starts": 5}}, DataError, "give mixwell.Control(...), for example Control(starts=5)"),
+    ({"control": {"starts": 5}}, DataError, "give mixwell.Control(...), for example Control(starts=50)"),
     ({"start": [1.0, 0.0]}, DataError, "start must hold the 1 covariance parameters of the model"),
     ({"start": ["a"]}, DataError, "start must be numbers"),
     ({"start": [np.nan]}, DataError, "start must be finite; it is [nan]."),

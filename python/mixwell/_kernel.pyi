@@ -30,6 +30,7 @@ class TraceDict(TypedDict):
     step: tuple[str, ...]
     searches: NDArray[np.int64]
     chosen: int
+    probes: int
 
 class TermDict(TypedDict):
     rank: int

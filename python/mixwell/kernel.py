@@ -276,7 +276,7 @@ def profile(
     except KernelError as error:
         kind, message, indices = error.args
         remedy = {
-            "below_fit": "fit again with control=Control(starts=5)",
+            "below_fit": "fit again with control=Control(starts=50)",
             "not_reached": "ask for a lower level, or leave it out of parameters=",
         }.get(kind)
         if remedy is None:

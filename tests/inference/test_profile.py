@@ -257,7 +257,7 @@ def test_names_and_levels_are_checked() -> None:
 def test_a_profile_needs_the_optimum() -> None:
     fit = fitted("slopes")
     with pytest.raises(
-        mw.ConvergenceError, match=r"profile of 'sigma' finds a criterion lower by .*starts=5"
+        mw.ConvergenceError, match=r"profile of 'sigma' finds a criterion lower by .*starts=50"
     ):
         mw.kernel.profile(
             fit.design,

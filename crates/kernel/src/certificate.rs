@@ -21,6 +21,8 @@ pub const MANY_EFFECTS: usize = 500;
 /// Problems whose evaluations are shared between threads: large enough to repay it, small enough for a copy of the core each.
 const THREADS_FROM: usize = 200;
 const THREADS_UP_TO: usize = 2500;
+/// Eigenvalues of the Hessian below this, relative to the largest, are negative ones.
+const NEGATIVE: f64 = -1e-6;
 /// Eigenvalues of the Hessian below this, relative to the largest, count as flat.
 const FLAT: f64 = 1e-10;
 
@@ -56,8 +58,9 @@ pub struct Certificate {
     pub gradient_norm: f64,
     /// Smallest eigenvalue of the Hessian on the active face relative to the largest.
     pub lowest_curvature: f64,
-    /// Direction (kernel coordinates) of negative curvature, if any.
-    pub negative_direction: Option<Vec<f64>>,
+    /// Steps (kernel coordinates) along which the criterion may fall: to where the model expects to gain something, or one unit
+    /// along a direction of negative curvature.
+    pub doubtful: Vec<Vec<f64>>,
     pub terms: Vec<TermOptimality>,
     /// Terms whose parameters the data hardly tell apart, see [`crate::identify::flat_terms`].
     pub flat: Vec<usize>,
@@ -207,26 +210,31 @@ pub fn certify(
     let largest = values.iter().fold(0.0f64, |a, &v| a.max(v.abs()));
     let mut gap = 0.0;
     let mut gradient_norm = 0.0f64;
+    let mut doubtful = vec![];
     for i in 0..r {
         let v = &vectors[i * r..(i + 1) * r];
         let along: f64 = (0..r).map(|h| v[h] * first.gradient[index[h]] * unit[h]).sum();
-        gap += 0.5 * along * along / values[i].abs().max(FLAT * largest).max(f64::MIN_POSITIVE);
+        let curvature = values[i].abs().max(FLAT * largest).max(f64::MIN_POSITIVE);
+        let gain = 0.5 * along * along / curvature;
+        gap += gain;
+        let negative = values[i] < NEGATIVE * largest;
+        if negative || gain > gap_limit / r as f64 {
+            let size = if negative { 1.0 } else { -along / curvature };
+            let mut step = vec![0.0; m];
+            for h in 0..r {
+                step[index[h]] = size * v[h] * unit[h];
+            }
+            doubtful.push(step);
+        }
     }
     for &a in &index {
         gradient_norm = gradient_norm.max(first.gradient[a].abs());
     }
     let lowest_curvature = if r > 0 { values[0] / largest.max(f64::MIN_POSITIVE) } else { 1.0 };
-    let negative_direction = (lowest_curvature < -1e-6).then(|| {
-        let mut direction = vec![0.0; m];
-        for h in 0..r {
-            direction[index[h]] = vectors[h] * unit[h];
-        }
-        direction
-    });
     let terms = term_optimalities(objective, theta, first)?;
     let off_cone: f64 = terms.iter().filter_map(|t| t.descent.as_ref().map(|d| d.2)).sum();
     gap += off_cone;
-    let reason = if negative_direction.is_some() {
+    let reason = if lowest_curvature < NEGATIVE {
         "negative_curvature"
     } else if off_cone > gap_limit {
         "boundary"
@@ -235,7 +243,7 @@ pub fn certify(
     } else {
         ""
     };
-    Ok(Certificate { gap, gradient_norm, lowest_curvature, negative_direction, terms, flat: vec![], reason })
+    Ok(Certificate { gap, gradient_norm, lowest_curvature, doubtful, terms, flat: vec![], reason })
 }
 
 /// The cone conditions of every term: rank, Gamma on the null space, directions of descent off the boundary.

@@ -156,9 +156,8 @@ pub fn change_to_scaled(k: usize, a: &[f64], r: &[f64]) -> Vec<f64> {
     out
 }
 
-/// Change of the lower triangular L when L L' changes by the symmetric A, L nonsingular: L times the lower triangle of
-/// L^-1 A L^-T with half its diagonal.
-pub fn root_derivative(k: usize, l: &[f64], a: &[f64]) -> Vec<f64> {
+/// L^-1 A L^-T for a symmetric A and a lower triangular L, nonsingular (k x k).
+pub fn congruence_by_inverse(k: usize, l: &[f64], a: &[f64]) -> Vec<f64> {
     let mut inner = a.to_vec();
     for _ in 0..2 {
         for column in inner.chunks_exact_mut(k) {
@@ -166,6 +165,13 @@ pub fn root_derivative(k: usize, l: &[f64], a: &[f64]) -> Vec<f64> {
         }
         inner = (0..k * k).map(|h| inner[h / k + (h % k) * k]).collect();
     }
+    inner
+}
+
+/// Change of the lower triangular L when L L' changes by the symmetric A, L nonsingular: L times the lower triangle of
+/// L^-1 A L^-T with half its diagonal.
+pub fn root_derivative(k: usize, l: &[f64], a: &[f64]) -> Vec<f64> {
+    let mut inner = congruence_by_inverse(k, l, a);
     for j in 0..k {
         inner[j + j * k] *= 0.5;
         inner[j * k..j * k + j].fill(0.0);

@@ -21,6 +21,7 @@ use crate::pool;
 use crate::problem::{FactorInput, Input, LevelRows, OwnedInput, Problem};
 use crate::resample::{Refit, reading, search};
 use crate::solution::unscale_fixed;
+use crate::start::moment_start;
 
 /// Below this share of its square a column's part that the columns before do not explain puts the rank in doubt.
 const SAFE_PIVOT: f64 = 1e-3;
@@ -415,9 +416,13 @@ fn estimated(
         }
     }
     let control = Control { gap_tolerance: control.gap_tolerance.min(GAP), ..*control };
-    let searched = match start {
-        Some(theta) if control.starts <= 1 => search(objective, theta, &control).ok().filter(|f| f.1),
-        _ => None,
+    // one search for each set of rows, as for other refits; a fit's searches from elsewhere where it fails or more are asked for
+    let searched = if control.starts <= 1 {
+        let moments = if start.is_none() { Some(moment_start(problem, objective.reml)?) } else { None };
+        let from = start.or(moments.as_deref());
+        from.and_then(|theta| search(objective, theta, &control).ok()).filter(|found| found.1)
+    } else {
+        None
     };
     let (point, converged) = match searched {
         Some(found) => found,

@@ -18,6 +18,10 @@ const SMALL: usize = 24;
 /// From this dimension on factorization and inverse proceed by blocks of columns, between which the work can be stopped.
 const BY_BLOCKS: usize = 3000;
 const BLOCK: usize = 512;
+/// A pivot below this, per row and relative to what it was before elimination, is nothing but rounding.
+const PIVOT: f64 = 2.0 * f64::EPSILON;
+/// Eigenvalues of a symmetric matrix with unit diagonal below this are directions about which it says nothing.
+const DETERMINED: f64 = 1e-9;
 /// From this dimension on a factorization is worth two threads.
 const PARALLEL: usize = 1500;
 
@@ -61,15 +65,17 @@ pub fn axpy(alpha: f64, x: &[f64], y: &mut [f64]) {
     }
 }
 
-/// In-place Cholesky of the lower triangle of a symmetric k x k matrix; the strict upper triangle is left alone.
+/// In-place Cholesky of the lower triangle of a symmetric k x k matrix; the strict upper triangle is left alone. A matrix of
+/// less than full rank in double precision is refused.
 #[inline(always)]
 pub fn cholesky_small(k: usize, a: &mut [f64]) -> Result<(), KernelError> {
     for j in 0..k {
-        let mut d = a[j + j * k];
+        let own = a[j + j * k];
+        let mut d = own;
         for c in 0..j {
             d -= a[j + c * k] * a[j + c * k];
         }
-        if d <= 0.0 || !d.is_finite() {
+        if d <= PIVOT * j as f64 * own || !d.is_finite() {
             return Err(KernelError::NotPositiveDefinite { index: j });
         }
         let d = d.sqrt();
@@ -173,8 +179,11 @@ pub fn matvec_transposed_small(k: usize, a: &[f64], x: &[f64], y: &mut [f64]) {
     }
 }
 
-/// Solves the k x k system A X = B (nrhs columns, in place) by Gaussian elimination with partial pivoting.
+/// Solves the k x k system A X = B (nrhs columns, in place) by Gaussian elimination with partial pivoting. A matrix of less
+/// than full rank in double precision is refused: one whose pivot is but rounding of its column.
 pub fn solve_general_small(k: usize, a: &mut [f64], b: &mut [f64], nrhs: usize) -> Result<(), KernelError> {
+    let sizes: Vec<f64> =
+        a.chunks_exact(k.max(1)).map(|c| c.iter().fold(0.0f64, |s, v| s.max(v.abs()))).collect();
     for j in 0..k {
         let mut pivot = j;
         for i in j + 1..k {
@@ -182,7 +191,8 @@ pub fn solve_general_small(k: usize, a: &mut [f64], b: &mut [f64], nrhs: usize) 
                 pivot = i;
             }
         }
-        if a[pivot + j * k] == 0.0 || !a[pivot + j * k].is_finite() {
+        let size = a[pivot + j * k].abs();
+        if size <= PIVOT * j as f64 * sizes[j] || !size.is_finite() {
             return Err(KernelError::NotPositiveDefinite { index: j });
         }
         if pivot != j {
@@ -213,6 +223,29 @@ pub fn solve_general_small(k: usize, a: &mut [f64], b: &mut [f64], nrhs: usize) 
         }
     }
     Ok(())
+}
+
+/// Least-norm solution x of A x = b for a symmetric nonnegative definite k x k matrix, in units that make its diagonal one:
+/// directions that A does not determine get nothing.
+pub fn least_norm_solution(k: usize, a: &[f64], b: &[f64]) -> Result<Vec<f64>, KernelError> {
+    let unit: Vec<f64> =
+        (0..k).map(|i| a[i + i * k]).map(|d| if d > 0.0 { d.sqrt().recip() } else { 0.0 }).collect();
+    let scaled: Vec<f64> = (0..k * k).map(|h| a[h] * unit[h % k] * unit[h / k]).collect();
+    if let Some(index) =
+        scaled.iter().zip(b.iter().cycle()).position(|(x, y)| !x.is_finite() || !y.is_finite())
+    {
+        return Err(KernelError::NotPositiveDefinite { index: index % k });
+    }
+    let (values, vectors) = symmetric_eigen(k, &scaled)?;
+    let mut x = vec![0.0; k];
+    for (value, v) in values.iter().zip(vectors.chunks_exact(k.max(1))) {
+        if *value > DETERMINED {
+            let along: f64 = (0..k).map(|i| v[i] * b[i] * unit[i]).sum();
+            axpy(along / value, v, &mut x);
+        }
+    }
+    x.iter_mut().zip(&unit).for_each(|(v, u)| *v *= u);
+    Ok(x)
 }
 
 /// x R = z solved for the row x in place, R upper triangular k x k.
@@ -253,10 +286,16 @@ pub fn cholesky(n: usize, a: &mut [f64]) -> Result<(), KernelError> {
     if n <= SMALL {
         return cholesky_small(n, a);
     }
+    let own: Vec<f64> = (0..n).map(|j| a[j + j * n]).collect();
     parallel(n, |par| {
         let a = MatMut::from_column_major_slice_mut(a, n, n);
         if n < BY_BLOCKS { cholesky_whole(a, par) } else { cholesky_by_blocks(a, par) }
-    })
+    })?;
+    // pivots gather rounding slowly: one factor for all of them
+    match (0..n).find(|&j| a[j + j * n] * a[j + j * n] <= PIVOT * own[j] || !a[j + j * n].is_finite()) {
+        Some(index) => Err(KernelError::NotPositiveDefinite { index }),
+        None => Ok(()),
+    }
 }
 
 fn cholesky_whole(a: MatMut<f64>, par: Par) -> Result<(), KernelError> {
@@ -453,10 +492,13 @@ pub fn multiply_transposed(m: usize, l: usize, n: usize, a: &[f64], b: &[f64], c
     });
 }
 
-/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric n x n matrix.
+/// Eigenvalues (ascending) and eigenvectors (columns) of a symmetric n x n matrix; one that is not finite is refused.
 pub fn symmetric_eigen(n: usize, a: &[f64]) -> Result<(Vec<f64>, Vec<f64>), KernelError> {
     if n == 0 {
         return Ok((vec![], vec![]));
+    }
+    if a[..n * n].iter().any(|v| !v.is_finite()) {
+        return Err(KernelError::Decomposition);
     }
     if n == 1 {
         return Ok((vec![a[0]], vec![1.0]));
@@ -470,6 +512,9 @@ pub fn symmetric_eigen(n: usize, a: &[f64]) -> Result<(Vec<f64>, Vec<f64>), Kern
 
 /// Thin singular value decomposition of an m x n matrix with m >= n or m < n: (U, s, V), s descending.
 pub fn singular_values(m: usize, n: usize, a: &[f64]) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>), KernelError> {
+    if a[..m * n].iter().any(|v| !v.is_finite()) {
+        return Err(KernelError::Decomposition);
+    }
     let matrix = Mat::from_fn(m, n, |i, j| a[i + j * m]);
     let svd = matrix.thin_svd().map_err(|_| KernelError::Decomposition)?;
     let r = m.min(n);

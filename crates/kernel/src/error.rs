@@ -53,6 +53,22 @@ pub enum KernelError {
     Interrupted,
 }
 
+impl KernelError {
+    /// The parameters are ones at which the criterion cannot be had in double precision; others may do.
+    pub fn is_of_parameters(&self) -> bool {
+        matches!(self, Self::NotPositiveDefinite { .. } | Self::Decomposition)
+    }
+}
+
+/// None in place of a result that these parameters do not have.
+pub fn at_these_parameters<T>(result: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_of_parameters() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl fmt::Display for KernelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -29,6 +29,7 @@ pub mod pool;
 pub mod problem;
 pub mod profile;
 pub mod resample;
+pub mod rivals;
 pub mod rows;
 pub mod scaling;
 pub mod solution;

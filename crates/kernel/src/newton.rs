@@ -1,5 +1,6 @@
 //! Trust-region Newton on the entries of T, with a trace of every evaluation.
 
+use crate::certificate::Curvature;
 use crate::covariance::{self, Coordinate, coordinates};
 use crate::criterion::criterion;
 use crate::dense;
@@ -12,6 +13,9 @@ use crate::problem::Problem;
 /// Diagonals of T of core factors are kept at least this far from zero where derivatives are read.
 pub const FLOOR: f64 = 3e-5;
 
+/// Standard deviation of scaled effects, in those of the error, from which rounding is looked at.
+const FAR: f64 = 1e3;
+
 /// Core dimension from which evaluations are saved rather than repeated for a few digits more.
 const EXPENSIVE: usize = 500;
 /// Newton decrement at which the search stops for an expensive core: with so many levels it is far below the accuracy
@@ -23,6 +27,14 @@ const NEAR: f64 = 0.02;
 const FAIR: f64 = 1.0;
 const MISJUDGED: f64 = 0.3;
 
+/// Newton decrement below which a search is judged by where it leads: above a known optimum when the criterion is higher by
+/// this many decrements, to it when standard deviations differ by no more than this share.
+const QUADRATIC: f64 = 1.0;
+const FAR_ABOVE: f64 = 5.0;
+const CLOSE: f64 = 0.1;
+/// A difference of variances below this is none.
+const SAME_VARIANCE: f64 = 1e-6;
+
 /// Newton decrement below which exact zeros are tried, and singular values of T (relative to the larger of 1 and the
 /// largest) that are tried: Newton goes to one zero quickly, to several at once through a flat ravine.
 const SNAP_NEAR: f64 = 0.1;
@@ -31,6 +43,10 @@ const SNAP_EARLY: f64 = 0.1;
 const HOPELESS: f64 = 5.0;
 /// Evaluations after which a search counts as slow.
 const SLOW: usize = 10;
+/// Evaluations after which the exact Hessian is formed, as the average information misses what makes the search long: at every
+/// step where that is cheap (`Problem::work` times parameters squared), else once in as many steps as there are parameters.
+const LONG: usize = 20;
+const CHEAP: f64 = 1e7;
 
 /// What made an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +154,11 @@ impl<'a> Objective<'a> {
     /// Criterion alone.
     pub fn value(&self, theta: &[f64]) -> Result<f64, KernelError> {
         Ok(criterion(self.problem, &self.factorize(theta)?, self.reml))
+    }
+
+    /// True where group effects so far exceed the error that the criterion's rounding is no longer that of a number.
+    pub fn is_far(&self, theta: &[f64]) -> bool {
+        theta.iter().any(|t| t.abs() > FAR)
     }
 
     /// True when derivatives at `theta` are read next to it.
@@ -355,16 +376,22 @@ pub fn trust_region_step(
 pub struct Correction {
     matrix: Vec<f64>,
     pub in_use: bool,
+    /// The corrected Hessian is the exact one: where it is indefinite, so is the criterion.
+    is_exact: bool,
 }
 
 impl Correction {
     pub fn new(m: usize) -> Self {
-        Self { matrix: vec![0.0; m * m], in_use: false }
+        Self { matrix: vec![0.0; m * m], in_use: false, is_exact: false }
     }
 
     /// Starts from a known difference to the exact Hessian.
     pub fn known(matrix: Vec<f64>) -> Self {
-        Self { matrix, in_use: true }
+        Self { matrix, in_use: true, is_exact: false }
+    }
+
+    fn exact(matrix: Vec<f64>) -> Self {
+        Self { matrix, in_use: true, is_exact: true }
     }
 
     pub fn corrected(&self, hessian: &[f64]) -> Vec<f64> {
@@ -385,6 +412,7 @@ impl Correction {
             return;
         }
         self.in_use = true;
+        self.is_exact = false;
         // sizing: an old correction larger than what the step shows is shrunk
         let before = times(&self.matrix);
         let (shown, held) = (dense::dot(s, &missing).abs(), dense::dot(s, &before).abs());
@@ -497,6 +525,54 @@ pub fn noise(problem: &Problem, criterion: f64) -> f64 {
     1e-14 * (criterion.abs() + problem.n as f64)
 }
 
+/// Where searches have ended, and what leads there.
+pub struct Known {
+    lowest: f64,
+    /// Per end: Sigma* of each term.
+    ends: Vec<Vec<Vec<f64>>>,
+    widths: Vec<usize>,
+    slack: f64,
+}
+
+impl Known {
+    pub fn new(objective: &Objective, point: &Point) -> Self {
+        let slack = noise(objective.problem, point.criterion).max(1e-9);
+        let widths = objective.problem.widths.clone();
+        let mut out = Self { lowest: f64::INFINITY, ends: vec![], widths, slack };
+        out.add(point);
+        out
+    }
+
+    pub fn add(&mut self, point: &Point) {
+        self.lowest = self.lowest.min(point.criterion);
+        if !self.ends.iter().any(|end| self.is_close(end, &point.theta)) {
+            self.ends.push(self.covariances(&point.theta));
+        }
+    }
+
+    fn covariances(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        let roots = covariance::unpack(&self.widths, theta);
+        roots.iter().zip(&self.widths).map(|(root, &k)| covariance::product(k, root)).collect()
+    }
+
+    /// Whether a search that stands at `point` with this Newton decrement ends where another did, or above the lowest.
+    fn ends_search(&self, point: &Point, decrement: f64) -> bool {
+        let above = point.criterion - self.lowest;
+        decrement < QUADRATIC
+            && above >= -self.slack
+            && (above > FAR_ABOVE * decrement
+                || (decrement < NEAR && self.ends.iter().any(|end| self.is_close(end, &point.theta))))
+    }
+
+    /// Standard deviations and covariances of all terms are nearly the same.
+    fn is_close(&self, end: &[Vec<f64>], theta: &[f64]) -> bool {
+        self.covariances(theta).iter().zip(end).zip(&self.widths).all(|((here, there), &k)| {
+            let size = |i: usize| here[i + i * k].max(there[i + i * k]).max(SAME_VARIANCE);
+            (0..k * k).all(|h| (here[h] - there[h]).abs() <= CLOSE * (size(h % k) * size(h / k)).sqrt())
+        })
+    }
+}
+
 /// Minimizes from `theta` over the free coordinates. Every evaluation is recorded.
 pub fn minimize(
     objective: &Objective,
@@ -504,6 +580,19 @@ pub fn minimize(
     free: &[bool],
     control: &Control,
     first_step: Step,
+    trace: &mut Vec<TraceEntry>,
+) -> Result<Point, KernelError> {
+    minimize_unless(objective, theta, free, control, first_step, None, trace)
+}
+
+/// The same, given up where the search ends at a `known` optimum or above it.
+pub fn minimize_unless(
+    objective: &Objective,
+    theta: &[f64],
+    free: &[bool],
+    control: &Control,
+    first_step: Step,
+    known: Option<&Known>,
     trace: &mut Vec<TraceEntry>,
 ) -> Result<Point, KernelError> {
     let widths = &objective.problem.widths;
@@ -520,13 +609,14 @@ pub fn minimize(
     let mut snap_below = SNAP_EARLY;
     let begun = trace.len();
     let mut tried = begun;
+    let mut exact_from = LONG;
     let mut correction = Correction::new(free.len());
     loop {
         let unit = units(&objective.coords, widths, &point.theta);
         let mut hessian = correction.corrected(&point.hessian);
         let (mut step, mut change, mut decrement) =
             trust_region_step(&point.first.gradient, &hessian, &unit, &free, radius)?;
-        if !decrement.is_finite() && correction.in_use {
+        if !decrement.is_finite() && correction.in_use && !correction.is_exact {
             correction = Correction::new(free.len());
             hessian.clone_from(&point.hessian);
             (step, change, decrement) =
@@ -539,7 +629,7 @@ pub fn minimize(
             decrement,
             step: label,
         });
-        if decrement <= gap_tolerance {
+        if decrement <= gap_tolerance || known.is_some_and(|k| k.ends_search(&point, decrement)) {
             return Ok(point);
         }
         loop {
@@ -565,7 +655,14 @@ pub fn minimize(
                     radius = 0.5 * length;
                 }
                 let stalled = -change <= slack;
-                if decrement < NEAR || (decrement < FAIR && (ratio - 1.0).abs() > MISJUDGED) {
+                if trace.len() - begun >= exact_from && !objective.is_expensive() {
+                    let cheap = objective.problem.work() * (free.len() * free.len()) as f64 <= CHEAP;
+                    let pause = if cheap { 1 } else { free.len() };
+                    exact_from = trace.len() - begun + pause;
+                    let exact = Curvature::new(objective, &next)?.hessian;
+                    let missing = exact.iter().zip(&next.hessian).map(|(e, h)| e - h);
+                    correction = Correction::exact(missing.collect());
+                } else if decrement < NEAR || (decrement < FAIR && (ratio - 1.0).abs() > MISJUDGED) {
                     let s = free_difference(&next.theta, &point.theta, &free);
                     let y = free_difference(&next.first.gradient, &point.first.gradient, &free);
                     correction.update(&s, &y, &next.hessian, &next.information, &free);

@@ -2,14 +2,15 @@
 
 use crate::certificate::{Certificate, Curvature, MANY_EFFECTS, TermOptimality, certify};
 use crate::covariance;
-use crate::error::KernelError;
+use crate::error::{KernelError, at_these_parameters};
 use crate::identify::flat_terms;
 use crate::newton::{
     Control, Objective, Point, Step, TraceEntry, active_coordinates, minimize, noise,
     smallest_singular_value, trust_region_step, zeros,
 };
 use crate::problem::Problem;
-use crate::start::moment_start;
+use crate::rivals::{self, Extent};
+use crate::start::{moment_starts, plain_start};
 
 /// Singular values of T below this (relative to the larger of 1 and the largest) are tried at exactly zero.
 const SNAP: f64 = 2e-2;
@@ -17,17 +18,19 @@ const SNAP: f64 = 2e-2;
 const GAP_LIMIT: f64 = 1e-7;
 /// Smallest diagonal of a given start.
 const LIFT: f64 = 0.05;
-/// Curvature this slightly negative counts as flat when no step along it lowers the criterion.
-const NEARLY_FLAT: f64 = 1e-3;
-/// Restarts at most.
-const MOST_RESTARTS: usize = 6;
-/// Starts by default where several optima are likely, and what counts as few random effects.
-const RIVAL_STARTS: usize = 7;
-const FEW_EFFECTS: usize = 150;
+/// Sizes of the steps by which a failed certificate is tested, largest first.
+pub const SIZES: [f64; 5] = [1.0, 0.1, 0.01, 1e-3, 1e-4];
+/// Relative changes of T, of no consequence, by which the criterion's rounding is read, the margin it is given, and the
+/// rounding up to which nothing else is needed for a certificate.
+const NUDGES: [f64; 6] = [1e-13, -1e-13, 2e-13, -2e-13, 3e-13, -3e-13];
+const MARGIN: f64 = 3.0;
+const ROUNDING_LIMIT: f64 = 2e-5;
 /// What is left to gain where the criterion's rounding may hide it, and that rounding where group effects are 1e5 times
 /// the error (relative).
 const ROUNDING_GAP: f64 = 1e-6;
 const ROUNDING: f64 = 1e-7;
+/// Ends of other searches that are tried in place of an optimum whose certificate fails.
+const STAND_INS: usize = 3;
 /// Attempts to leave a saddle or a wrong boundary before restarting.
 const ESCAPES: usize = 8;
 
@@ -43,9 +46,12 @@ pub struct Optimum {
     pub searches: Vec<usize>,
     /// The search that ended here.
     pub chosen: usize,
+    /// How often the criterion alone was read to choose starts.
+    pub probes: usize,
 }
 
-/// Fits the model. `start` is in kernel coordinates; without it the search starts from moments.
+/// Fits the model. `start` is in kernel coordinates; without it the search starts from moments, and others from elsewhere
+/// look for a lower optimum.
 pub fn optimize(
     problem: &Problem,
     reml: bool,
@@ -53,7 +59,7 @@ pub fn optimize(
     control: &Control,
 ) -> Result<Optimum, KernelError> {
     let objective = Objective::new(problem, reml);
-    let first = match start {
+    let mut firsts = match start {
         Some(theta) => {
             check_parameters(problem, theta)?;
             // at a singular T descent directions are hidden by symmetry: start next to it
@@ -61,44 +67,60 @@ pub fn optimize(
             let lifted = |(c, v): (&covariance::Coordinate, &f64)| {
                 if c.row == c.col && v.abs() < LIFT { LIFT.copysign(*v) } else { *v }
             };
-            coords.iter().zip(theta).map(lifted).collect()
+            vec![coords.iter().zip(theta).map(lifted).collect()]
         }
-        None => moment_start(problem)?,
+        None => moment_starts(problem, reml)?,
     };
+    // where there is no criterion there is no search: then the next start, last the plain one
+    firsts.push(plain_start(problem));
     let mut trace = vec![];
-    let mut searches = vec![0];
-    let mut best = from_start(&objective, &first, control, Step::Start, &mut trace)?;
-    // more starts when asked for, when the certificate fails, or, unless a start is given, where few levels make several
-    // optima likely
-    let search_rivals = start.is_none() && has_likely_rivals(problem);
-    let starts = control.starts.max(if search_rivals { RIVAL_STARTS } else { 1 });
-    for index in 1..=MOST_RESTARTS {
-        let wanted = index < starts || !best.certificate.passed();
-        if !wanted || trace.len() >= control.max_evaluations {
-            break;
+    let mut best = loop {
+        let first = firsts.remove(0);
+        trace.clear();
+        match from_start(&objective, &first, control, Step::Start, &mut trace) {
+            Err(KernelError::NotPositiveDefinite { .. } | KernelError::Decomposition)
+                if !firsts.is_empty() => {}
+            found => break found?,
         }
-        let restart =
-            if index == 1 { scaled_identity(problem, 0.5) } else { scattered(problem, index as u64) };
-        searches.push(trace.len());
-        let all = vec![true; restart.len()];
-        let found = minimize(&objective, &restart, &all, control, Step::Restart, &mut trace)?;
-        let slack = noise(problem, best.point.criterion).max(1e-9);
-        // only what may replace the best is certified
-        if found.criterion < best.point.criterion - slack
-            || (!best.certificate.passed() && found.criterion < best.point.criterion + 1e-3)
-        {
-            let other = from_start(&objective, &found.theta, control, Step::Restart, &mut trace)?;
-            let better = other.point.criterion < best.point.criterion - slack;
-            let as_good = other.point.criterion <= best.point.criterion + slack;
-            if better || (as_good && other.certificate.passed() && !best.certificate.passed()) {
-                best = Optimum { chosen: searches.len() - 1, ..other };
+    };
+    // the other moments are another start, the plain one is among the scattered ones
+    firsts.pop();
+    let mut searches = vec![0];
+    // a given start is searched alone unless more are asked for or its certificate fails
+    let asked = control.starts.saturating_sub(1);
+    let mut probes = 0;
+    let mut stand_ins = STAND_INS;
+    if start.is_none() || asked > 0 || !best.certificate.passed() {
+        let extent = Extent::new(problem, trace.len(), asked);
+        let found = rivals::search(&objective, &best.point, &firsts, &extent, control)?;
+        probes = found.probes;
+        for search in found.searches {
+            searches.push(trace.len());
+            trace.extend(search.trace);
+            let criterion = search.point.criterion;
+            let slack = noise(problem, best.point.criterion).max(1e-9);
+            // only what may replace the best is certified
+            let instead =
+                !best.certificate.passed() && stand_ins > 0 && criterion < best.point.criterion + 1e-3;
+            if criterion < best.point.criterion - slack || instead {
+                stand_ins -= usize::from(instead);
+                let mut rest = vec![];
+                let other = from_start(&objective, &search.point.theta, control, Step::Restart, &mut rest);
+                trace.extend(rest);
+                let Some(other) = at_these_parameters(other)? else { continue };
+                let gain = best.point.criterion - other.point.criterion;
+                let better = gain > slack && gain > MARGIN * rounding(&objective, &other.point)?.0;
+                let as_good = other.point.criterion <= best.point.criterion + slack;
+                if better || (as_good && other.certificate.passed() && !best.certificate.passed()) {
+                    best = Optimum { chosen: searches.len() - 1, ..other };
+                }
             }
         }
     }
     if best.certificate.passed() {
         best.certificate.flat = flat_terms(&objective, &best.point)?;
     }
-    Ok(Optimum { trace, searches, ..best })
+    Ok(Optimum { trace, searches, probes, ..best })
 }
 
 pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelError> {
@@ -110,32 +132,6 @@ pub fn check_parameters(problem: &Problem, theta: &[f64]) -> Result<(), KernelEr
         Some(index) => Err(KernelError::Parameter { index, value: theta[index] }),
         None => Ok(()),
     }
-}
-
-/// Three or more parameters on few levels: such a likelihood sometimes has more than one optimum, and starts are cheap.
-fn has_likely_rivals(problem: &Problem) -> bool {
-    problem.n_random() <= FEW_EFFECTS && problem.n_theta() >= 3
-}
-
-/// A start with correlations of either sign, the same for the same index.
-fn scattered(problem: &Problem, index: u64) -> Vec<f64> {
-    let mut state = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut uniform = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 11) as f64 / (1u64 << 53) as f64
-    };
-    covariance::coordinates(&problem.widths)
-        .iter()
-        .map(|c| {
-            let u = uniform();
-            // standard deviations from 0.1 to 2, loadings from -1 to 1
-            if c.row == c.col { 0.1 * 20f64.powf(u) } else { 2.0 * u - 1.0 }
-        })
-        .collect()
-}
-
-fn scaled_identity(problem: &Problem, size: f64) -> Vec<f64> {
-    covariance::coordinates(&problem.widths).iter().map(|c| if c.row == c.col { size } else { 0.0 }).collect()
 }
 
 fn from_start(
@@ -154,7 +150,7 @@ fn from_start(
         let mut certificate = certify(objective, &point.theta, &point.first, &curvature, GAP_LIMIT)?;
         // one step with the exact Hessian brings the gap to rounding level
         let enough = if objective.is_expensive() { 1e-9 } else { 1e-14 };
-        if certificate.negative_direction.is_none() && certificate.gap > enough {
+        if certificate.reason != "negative_curvature" && certificate.gap > enough {
             let polished = polish(objective, &point, &curvature, trace)?;
             if let Some(next) = polished {
                 if objective.problem.n_random() < MANY_EFFECTS {
@@ -167,24 +163,34 @@ fn from_start(
                 point = next;
             }
         }
-        attempt += 1;
-        if certificate.reason == "negative_curvature"
-            && certificate.lowest_curvature > -NEARLY_FLAT
-            && certificate.gap <= GAP_LIMIT
-            && escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?
-                .is_none()
-        {
-            certificate.reason = "";
+        let mut next = None;
+        let mut slack = 0.0;
+        if !certificate.passed() || objective.is_far(&point.theta) {
+            let lowest;
+            (slack, lowest) = rounding(objective, &point)?;
+            if let Some(theta) = lowest {
+                point = objective.point(&theta)?;
+            }
         }
-        let done = certificate.passed() || attempt > ESCAPES || trace.len() >= control.max_evaluations;
-        let next = if done {
-            None
-        } else {
-            escape(objective, &point, certificate.negative_direction.as_deref(), &certificate.terms)?
-        };
+        if !certificate.passed() {
+            attempt += 1;
+            let (doubtful, terms) = (&certificate.doubtful, &certificate.terms);
+            next = escape(objective, &point, doubtful, terms, &SIZES, MARGIN * slack)?;
+            if next.is_none() && slack <= ROUNDING_LIMIT {
+                // the derivatives promise what the criterion does not hold: their rounding, not a way down
+                certificate.reason = "";
+                certificate.gap = 0.0;
+            }
+        }
+        certificate.gap = certificate.gap.max(slack);
+        if certificate.passed() && slack > ROUNDING_LIMIT {
+            certificate.reason = "rounding";
+        }
         match next {
-            Some(theta) => point = minimize(objective, &theta, &all, control, Step::Escape, trace)?,
-            None => {
+            Some(theta) if attempt <= ESCAPES && trace.len() < control.max_evaluations => {
+                point = minimize(objective, &theta, &all, control, Step::Escape, trace)?;
+            }
+            _ => {
                 return Ok(Optimum {
                     point,
                     curvature,
@@ -192,10 +198,29 @@ fn from_start(
                     trace: vec![],
                     searches: vec![],
                     chosen: 0,
+                    probes: 0,
                 });
             }
         }
     }
+}
+
+/// Rounding of the criterion at a point, as read next to it: where group effects are 1e5 times the error it is far above that
+/// of the number itself. Then also the theta next to it where the criterion is lowest.
+fn rounding(objective: &Objective, point: &Point) -> Result<(f64, Option<Vec<f64>>), KernelError> {
+    let own = noise(objective.problem, point.criterion);
+    let mut largest = own;
+    let mut lowest = (point.criterion - own, None);
+    for nudge in NUDGES {
+        let theta: Vec<f64> = point.theta.iter().map(|t| t * (1.0 + nudge)).collect();
+        if let Some(value) = at_these_parameters(objective.value(&theta))? {
+            largest = largest.max((value - point.criterion).abs());
+            if value < lowest.0 {
+                lowest = (value, Some(theta));
+            }
+        }
+    }
+    Ok((largest, lowest.1))
 }
 
 /// Whether T is so near a singular one that [`snap`] would try it.
@@ -272,24 +297,27 @@ fn polish(
     Ok(accepted.then_some(next))
 }
 
-/// A point with a lower criterion next to a stationary point that failed its certificate.
+/// A point where the criterion is lower by more than `slack`, next to a stationary point that failed its certificate: along
+/// the `doubtful` steps or off the boundary, at each of the `sizes`.
 pub fn escape(
     objective: &Objective,
     point: &Point,
-    negative_direction: Option<&[f64]>,
+    doubtful: &[Vec<f64>],
     terms: &[TermOptimality],
+    sizes: &[f64],
+    slack: f64,
 ) -> Result<Option<Vec<f64>>, KernelError> {
     let widths = &objective.problem.widths;
     let mut trials: Vec<Vec<f64>> = vec![];
-    if let Some(direction) = negative_direction {
-        for size in [1.0, -1.0, 0.1, -0.1, 0.01, -0.01] {
-            trials.push(point.theta.iter().zip(direction).map(|(t, d)| t + size * d).collect());
+    for step in doubtful {
+        for size in sizes.iter().flat_map(|s| [*s, -s]) {
+            trials.push(point.theta.iter().zip(step).map(|(t, d)| t + size * d).collect());
         }
     }
     for (term, optimality) in terms.iter().enumerate() {
         if let Some((v, step, _)) = &optimality.descent {
             let k = widths[term];
-            for size in [1.0, 0.1, 0.01] {
+            for size in sizes {
                 let mut roots = covariance::unpack(widths, &point.theta);
                 let mut wide = roots[term].clone();
                 wide.extend(v.iter().map(|x| x * (size * step).sqrt()));
@@ -298,9 +326,9 @@ pub fn escape(
             }
         }
     }
-    let mut best = (point.criterion - noise(objective.problem, point.criterion), None);
+    let mut best = (point.criterion - slack, None);
     for theta in trials {
-        if let Ok(value) = objective.value(&theta)
+        if let Some(value) = at_these_parameters(objective.value(&theta))?
             && value < best.0
         {
             best = (value, Some(theta));

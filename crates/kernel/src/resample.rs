@@ -11,8 +11,8 @@ use crate::error::KernelError;
 use crate::factor::Factorization;
 use crate::memory;
 use crate::modes::Modes;
-use crate::newton::{Control, Objective, Point, Step, minimize};
-use crate::optimize::{escape, snap};
+use crate::newton::{Control, Objective, Point, Step, minimize, noise};
+use crate::optimize::{SIZES, escape, snap};
 use crate::pool;
 use crate::problem::{Input, LevelRows, Problem, power_of_two};
 use crate::solution::unscale_coefficients;
@@ -203,7 +203,7 @@ pub fn refit_many(
             let local = local.as_mut().map_err(|error| error.clone())?;
             rows.respond(local, &responses[i * problem.n..(i + 1) * problem.n])?;
             // a singular start would hide descent directions: moments instead
-            let from = if regular { start.to_vec() } else { moment_start(local)? };
+            let from = if regular { start.to_vec() } else { moment_start(local, reml)? };
             let objective = Objective::new(local, reml);
             let (point, converged) = search(&objective, &from, control)?;
             let (factor, modes) = reading(&objective, &point)?;
@@ -265,7 +265,8 @@ pub(crate) fn search(
         if gain <= control.gap_tolerance.max(1e-8) {
             break;
         }
-        let Some(theta) = escape(objective, &point, None, &terms)? else { break };
+        let slack = noise(objective.problem, point.criterion);
+        let Some(theta) = escape(objective, &point, &[], &terms, &SIZES[..3], slack)? else { break };
         point = minimize(objective, &theta, &all, control, Step::Escape, &mut trace)?;
     }
     let converged = trace

@@ -512,6 +512,7 @@ impl Problem {
         let searches: Vec<i64> = optimum.searches.iter().map(|&s| s as i64).collect();
         trace.set_item("searches", searches.into_pyarray(py))?;
         trace.set_item("chosen", optimum.chosen)?;
+        trace.set_item("probes", optimum.probes)?;
         out.set_item("trace", trace)?;
 
         let certificate = PyDict::new(py);

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from mixwell.arguments import is_count
 from mixwell.errors import DataError
 
 
@@ -15,12 +18,17 @@ class Control:
     Parameters
     ----------
     max_evaluations
-        Evaluations of the criterion with derivatives before giving up.
+        Evaluations of the criterion with derivatives before a search is given up.
     gap_tolerance
         The search stops when the Newton decrement, the expected further decrease of the criterion, falls
         below this.
     starts
-        Number of starting points (1 to 5); the best optimum is kept.
+        Least number of starting points; the lowest optimum is kept. Without more being asked for, a model is
+        searched from as many as its evaluations are cheap and other optima likely: from two or three with one
+        or two standard deviations, after a look at the criterion over decades of them; from up to 32 where a
+        factor has few levels; from one where each evaluation takes long. Searches that fall behind after some
+        steps are given up. With ``lmer(start=)`` only that start is searched, unless more are asked for here
+        or its certificate fails.
     unidentified
         What is done where the data cannot identify a variance, a factor being fixed and random at once for
         example: ``"refuse"`` raises a ModelError that names it; ``"hold"`` holds such random effects at zero,
@@ -29,12 +37,12 @@ class Control:
     Raises
     ------
     DataError
-        A limit that is not positive, or another word.
+        A limit that is not positive, a count that is no integer, or another word.
 
     Examples
     --------
-    >>> Control(starts=3)
-    Control(max_evaluations=200, gap_tolerance=1e-10, starts=3, unidentified='refuse')
+    >>> Control(starts=30)
+    Control(max_evaluations=200, gap_tolerance=1e-10, starts=30, unidentified='refuse')
     """
 
     max_evaluations: int = 200
@@ -43,8 +51,11 @@ class Control:
     unidentified: Literal["refuse", "hold"] = "refuse"
 
     def __post_init__(self) -> None:
-        for name in ("max_evaluations", "gap_tolerance", "starts"):
-            if not getattr(self, name) > 0:
-                raise DataError(f"Control({name}={getattr(self, name)!r}): must be positive")
+        for name in ("max_evaluations", "starts"):
+            if not is_count(getattr(self, name)):
+                raise DataError(f"Control({name}={getattr(self, name)!r}): must be positive and whole")
+        gap = self.gap_tolerance
+        if not isinstance(gap, int | float | np.integer | np.floating) or not 0 < gap < np.inf:
+            raise DataError(f"Control(gap_tolerance={gap!r}): must be positive")
         if self.unidentified not in ("refuse", "hold"):
             raise DataError(f"Control(unidentified={self.unidentified!r}): there are 'refuse' and 'hold'")

@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 NEGLIGIBLE = 1e-3
 # More combinations than this in one term are counted, not listed.
 LISTED = 3
+# The certificate's reason where the rounding of the criterion hides its minimum.
+ROUNDING = "rounding"
 
 
 def is_singular(fit: Fit) -> bool:
@@ -111,13 +113,21 @@ def _evaluations(fit: Fit) -> str:
     return _count(fit.trace.evaluations, "evaluation")
 
 
+def other_searches(fit: Fit) -> int:
+    """How many searches there were besides the one that ended at the optimum."""
+    return len(fit.trace.searches) - 1
+
+
 def other_starts(fit: Fit) -> str:
-    """What the searches from other starts found, in one sentence; empty if there was one start."""
-    others = len(fit.trace.searches) - 1
-    if others == 0:
-        return ""
-    spent = _count(len(fit.trace.criterion) - fit.trace.evaluations, "evaluation")
-    return f"Searches from {_count(others, 'other start')} found no lower criterion ({spent})."
+    """What was looked at besides the search that ended at the optimum, in one sentence; or nothing."""
+    others, values = other_searches(fit), fit.trace.probes
+    looked = []
+    if others:
+        spent = _count(len(fit.trace.criterion) - fit.trace.evaluations, "evaluation")
+        looked.append(f"{others} {'search' if others == 1 else 'searches'} from other starts ({spent})")
+    if values:
+        looked.append(_count(values, "trial value"))
+    return f"{' and '.join(looked)} found none lower." if looked else ""
 
 
 def certificate_line(fit: Fit) -> str:
@@ -125,7 +135,9 @@ def certificate_line(fit: Fit) -> str:
     if fit.certificate.converged and not fit.certificate.certified:
         return f"Converged (criterion within {gap(fit):.0e} of its minimum), but NOT identified by the data."
     if fit.certificate.converged:
-        return f"Converged, certified: criterion within {gap(fit):.0e} of its minimum ({_evaluations(fit)})."
+        return (
+            f"Converged, certified: criterion within {gap(fit):.0e} of a local minimum ({_evaluations(fit)})."
+        )
     return f"NOT CONVERGED after {_evaluations(fit)}: {failure(fit)}."
 
 
@@ -136,7 +148,8 @@ def gap(fit: Fit) -> float:
 
 def failure(fit: Fit) -> str:
     """Which condition of the certificate failed."""
-    return f"{fit.certificate.reason} (the criterion may be {number(fit.certificate.gap, 3)} too high)"
+    what = "rounding of the criterion" if fit.certificate.reason == ROUNDING else fit.certificate.reason
+    return f"{what} (the criterion may be {number(fit.certificate.gap, 3)} too high)"
 
 
 def explain(design: Design, fit: Fit) -> str:
@@ -146,8 +159,6 @@ def explain(design: Design, fit: Fit) -> str:
         f"The optimizer made {_evaluations(fit)} and ended where the {criterion_name(fit)} is "
         f"{fit.criterion:.6f}."
     ]
-    if len(fit.trace.searches) > 1:
-        sentences.append(other_starts(fit))
     if c.doubt is not None:
         sentences.append(f"The data do not identify all of the estimates. {doubtful(c.doubt)}")
     if c.converged:
@@ -156,16 +167,24 @@ def explain(design: Design, fit: Fit) -> str:
             f"gradient is {number(c.gradient_norm, 2)}, and by the Newton decrement no step can lower the "
             f"criterion by more than about {gap(fit):.0e}."
         )
+        if elsewhere := other_starts(fit):
+            sentences.append(f"Whether it is the lowest one cannot be proved; {elsewhere}")
         if len(fit.theta) > 1 and c.hessian_eigenvalue > 0:
             sentences.append(
                 "The exact Hessian curves upwards in every free direction (its smallest eigenvalue is "
                 f"{c.hessian_eigenvalue:.1e} of the largest)."
             )
+    elif c.reason == ROUNDING:
+        sentences.append(
+            f"The certificate failed: {failure(fit)}. Group effects exceed the error so far that double "
+            "precision does not hold both: treat effects of that size as fixed, or look for one in the data "
+            "that the fixed part should explain."
+        )
     else:
         sentences.append(
             f"The certificate failed: {failure(fit)}. The estimates must not be relied on. Look for effects "
-            "that the data cannot tell apart, simplify the random part, try several starts with "
-            "control=Control(starts=5), or allow more with control=Control(max_evaluations=1000)."
+            "that the data cannot tell apart, simplify the random part, try more starts with "
+            "control=Control(starts=50), or allow more with control=Control(max_evaluations=1000)."
         )
     phrases = singular_phrases(design, fit)
     if phrases:
@@ -198,7 +217,8 @@ class Convergence:
     evaluations
         How often the criterion was evaluated in the search that ended at the optimum.
     starts
-        From how many points it was searched; the lowest criterion is kept.
+        From how many points it was searched; the lowest criterion is kept. Searches that fall behind are
+        given up.
     trace
         Every evaluation of every search, in order.
     reason

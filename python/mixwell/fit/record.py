@@ -34,6 +34,8 @@ class Trace:
         Where the search from each start begins.
     chosen
         The search that ended at the optimum.
+    probes
+        How often the criterion alone was read, apart from these evaluations, to choose where to start.
     """
 
     theta: Coordinates
@@ -43,6 +45,7 @@ class Trace:
     step: tuple[str, ...]
     searches: NDArray[np.int64]
     chosen: int
+    probes: int = 0
 
     def __post_init__(self) -> None:
         seal(self)

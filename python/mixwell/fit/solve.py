@@ -83,7 +83,7 @@ def solve(
     if not isinstance(reml, bool | np.bool_):
         raise DataError(f"reml is {reml!r}; it is True for REML or False for maximum likelihood.")
     if control is not None and not isinstance(control, Control):
-        raise DataError(f"control is {control!r}; give mixwell.Control(...), for example Control(starts=5).")
+        raise DataError(f"control is {control!r}; give mixwell.Control(...), for example Control(starts=50).")
     limits = control if control is not None else Control()
     problem = kernel.problem(design, y)
     theta = _checked_start(start, problem.n_theta)

@@ -441,7 +441,7 @@ def _worse_notes(pairs: Sequence[tuple[Model, Model]]) -> list[str]:
     """A model cannot fit worse than one within it, unless its search ended in a local optimum."""
     return [
         f"{large.name!r} fits worse than {small.name!r}, which it contains: fit it again from more starts, "
-        "control=Control(starts=20)."
+        "control=Control(starts=50)."
         for small, large in pairs
         if large.fit.criterion > small.fit.criterion + WORSE
     ]

@@ -13,7 +13,7 @@ def failed_condition(fit: Fit, text: Words) -> str:
     if fit.certificate.converged and fit.certificate.doubt is not None:
         return text.say("conv_unidentified_short", terms=text.listed(fit.certificate.doubt.terms))
     reason = fit.certificate.reason
-    if reason in ("gradient", "boundary", "negative_curvature"):
+    if reason in ("gradient", "boundary", "negative_curvature", convergence.ROUNDING):
         return text.sentences[f"conv_{reason}"]
     return text.say("conv_other", code=reason)
 

@@ -422,11 +422,13 @@ SENTENCES: Mapping[str, str] = {
     "evaluations": "{n} evaluations",
     "conv_certified": (
         "The {criterion} is {value} after {evaluations}. The optimum is certified: by exact derivatives "
-        "it is a minimum, and no step from there can lower the criterion by more than about {gap}."
+        "it is a local minimum, and no step from there can lower the criterion by more than about {gap}."
     ),
-    "start": "1 other start",
-    "starts": "{n} other starts",
-    "conv_starts": "Searches from {starts} found no lower criterion.",
+    "start": "a search from another start",
+    "starts": "{n} searches from other starts",
+    "value": "1 trial value",
+    "values": "{n} trial values",
+    "conv_starts": "Whether it is the lowest one cannot be proved; {looked} found none lower.",
     "conv_failed": (
         "The {criterion} is {value} after {evaluations}, and the certificate of the optimum failed: "
         "{reason}, and the criterion may be {gap} too high. The estimates must not be relied on."
@@ -449,10 +451,15 @@ SENTENCES: Mapping[str, str] = {
     "conv_gradient": "the gradient is not zero",
     "conv_boundary": "a step away from a singular covariance matrix would lower the criterion",
     "conv_negative_curvature": "the point is a saddle",
+    "conv_rounding": "the rounding of the criterion hides its minimum",
     "conv_other": "the condition {code} does not hold",
     "conv_try": (
-        "Look for effects that the data cannot tell apart, simplify the random part, or try several "
-        "starts with control=Control(starts=5)."
+        "Look for effects that the data cannot tell apart, simplify the random part, or try more "
+        "starts with control=Control(starts=50)."
+    ),
+    "conv_far": (
+        "Group effects exceed the error so far that double precision does not hold both: treat effects of that "
+        "size as fixed, or look for one in the data that the fixed part should explain."
     ),
     "conv_regular": "No covariance matrix of random effects is singular.",
     "sing_intro": "The fit is singular: {phrases}.",
@@ -483,7 +490,7 @@ SENTENCES: Mapping[str, str] = {
     "check_look": "{assumption}: worth a look ({test}, {evidence}).",
     "check_violated": "{assumption}: violated ({test}, {evidence}).",
     "check_remedy": "What can be done: {remedy}",
-    "check_gap": "criterion within {gap} of its minimum",
+    "check_gap": "criterion within {gap} of a local minimum",
     "checks_skipped": "Not possible or not asked for in this model: {names}.",
     "checks_caveat": (
         "With few rows such tests overlook much, with many they flag what does not matter; the figures "

@@ -303,12 +303,14 @@ SENTENCES: Mapping[str, str] = {
     "evaluation": "1次",
     "evaluations": "{n}次",
     "conv_certified": (
-        "{criterion}为{value}，共求值{evaluations}。最优解已通过验证：由精确导数可知它是极小点，由此出发"
+        "{criterion}为{value}，共求值{evaluations}。最优解已通过验证：由精确导数可知它是局部极小点，由此出发"
         "的任何一步都不能使准则再降低约{gap}以上。"
     ),
-    "start": "1个",
-    "starts": "{n}个",
-    "conv_starts": "另从其他初值（{starts}）搜索，未发现更低的准则。",
+    "start": "从另1个初值的搜索",
+    "starts": "从另外{n}个初值的搜索",
+    "value": "1次试算",
+    "values": "{n}次试算",
+    "conv_starts": "它是否为全局最低无法证明；{looked}均未发现更低的准则。",
     "conv_failed": (
         "{criterion}为{value}，共求值{evaluations}，但未通过收敛性验证：{reason}，准则可能偏高{gap}。估计"
         "值不可采信。"
@@ -324,9 +326,14 @@ SENTENCES: Mapping[str, str] = {
     "conv_gradient": "梯度不为零",
     "conv_boundary": "离开奇异的协方差矩阵即可降低准则",
     "conv_negative_curvature": "该点是鞍点",
+    "conv_rounding": "准则的舍入误差掩盖了它的极小点",
     "conv_other": "条件{code}不成立",
     "conv_try": (
-        "请检查是否有数据无法区分的效应，简化随机效应部分，或以control=Control(starts=5)尝试多个初值。"
+        "请检查是否有数据无法区分的效应，简化随机效应部分，或以control=Control(starts=50)尝试更多初值。"
+    ),
+    "conv_far": (
+        "组间效应远大于误差，双精度无法同时容纳两者：请将如此大的效应作为固定效应，或检查数据中是否有应由固定"
+        "部分解释的效应。"
     ),
     "conv_regular": "随机效应的协方差矩阵均非奇异。",
     "sing_intro": "拟合是奇异的：{phrases}。",

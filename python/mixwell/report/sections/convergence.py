@@ -18,7 +18,7 @@ def convergence_section(told: Account) -> list[Block]:
         "value": f"{fit.criterion:.4f}",
         "evaluations": text.sentences["evaluation"] if n == 1 else text.say("evaluations", n=str(n)),
     }
-    others = len(fit.trace.searches) - 1
+    others, values = convergence.other_searches(fit), fit.trace.probes
     if certificate.converged and certificate.doubt is not None:
         doubt = certificate.doubt
         sentences = [
@@ -29,14 +29,18 @@ def convergence_section(told: Account) -> list[Block]:
             sentences.append(text.say("conv_taken_up", fixed=text.listed(doubt.fixed)))
     elif certificate.converged:
         sentences = [text.say("conv_certified", gap=f"{convergence.gap(fit):.0e}", **fields)]
+        looked = []
         if others:
-            starts = text.sentences["start"] if others == 1 else text.say("starts", n=str(others))
-            sentences.append(text.say("conv_starts", starts=starts))
+            looked.append(text.sentences["start"] if others == 1 else text.say("starts", n=str(others)))
+        if values:
+            looked.append(text.sentences["trial"] if values == 1 else text.say("trials", n=str(values)))
+        if looked:
+            sentences.append(text.say("conv_starts", looked=text.listed(looked)))
     else:
         reason = failed_condition(fit, text)
         sentences = [
             text.say("conv_failed", reason=reason, gap=number(certificate.gap, 3), **fields),
-            text.sentences["conv_try"],
+            text.sentences["conv_far" if certificate.reason == convergence.ROUNDING else "conv_try"],
         ]
     if not convergence.is_singular(fit):
         sentences.append(text.sentences["conv_regular"])
