@@ -25,7 +25,10 @@ def years(offset: float) -> Callable[[Generator], Case]:
     def make(rng: Generator) -> Case:
         q, t = int(rng.integers(4, 25)), int(rng.integers(4, 12))
         g, c = np.repeat(np.arange(q), t), np.tile(np.arange(t), q) - (t - 1) / 2
-        intercepts, slopes = 10 ** rng.uniform(-1, 0.7) * rng.normal(size=q), 10 ** rng.uniform(-1.5, 0.5) * rng.normal(size=q)
+        intercepts, slopes = (
+            10 ** rng.uniform(-1, 0.7) * rng.normal(size=q),
+            10 ** rng.uniform(-1.5, 0.5) * rng.normal(size=q),
+        )
         y = 10 + 0.3 * c + intercepts[g] + slopes[g] * c + 10 ** rng.uniform(-1, 0.3) * rng.normal(size=q * t)
         return "y ~ year + (year || g)", pd.DataFrame({"y": y, "year": c + offset, "g": g}), None
 
@@ -50,7 +53,9 @@ def two_factors(rng: Generator) -> Case:
     a, b = rng.integers(0, 12, 240), rng.integers(0, 8, 240)
     x = rng.normal(size=240)
     effects = [(rng.normal(size=(q, 2)) * 10 ** rng.uniform(-1, 0.7, size=2)) for q in (12, 8)]
-    y = sum((e[code, 0] + e[code, 1] * x for e, code in zip(effects, (a, b), strict=True)), rng.normal(size=240))
+    y = sum(
+        (e[code, 0] + e[code, 1] * x for e, code in zip(effects, (a, b), strict=True)), rng.normal(size=240)
+    )
     return "y ~ x + (x || a) + (x || b)", pd.DataFrame({"y": y, "x": x + 500, "a": a, "b": b}), None
 
 
@@ -59,14 +64,21 @@ def weighted(rng: Generator) -> Case:
     n, q = int(rng.integers(20, 60)), int(rng.integers(4, 10))
     g = rng.integers(0, q, n)
     y = 10 ** rng.uniform(-1, 1.5) * rng.normal(size=q)[g] + rng.standard_t(2.5, n)
-    return "y ~ x + (1 | g)", pd.DataFrame({"y": y, "x": rng.normal(size=n), "g": g, "w": np.exp(4 * rng.normal(size=n))}), "w"
+    return (
+        "y ~ x + (1 | g)",
+        pd.DataFrame({"y": y, "x": rng.normal(size=n), "g": g, "w": np.exp(4 * rng.normal(size=n))}),
+        "w",
+    )
 
 
 def crossed(rng: Generator) -> Case:
     """Two standard deviations of few levels each, weights over many decades."""
     n = int(rng.integers(20, 60))
     a, b = rng.integers(0, 5, n), rng.integers(0, 4, n)
-    y = 10 ** rng.uniform(-1, 1.5) * rng.normal(size=5)[a] + 10 ** rng.uniform(-1, 1.5) * rng.normal(size=4)[b]
+    y = (
+        10 ** rng.uniform(-1, 1.5) * rng.normal(size=5)[a]
+        + 10 ** rng.uniform(-1, 1.5) * rng.normal(size=4)[b]
+    )
     data = pd.DataFrame({"y": y + rng.normal(size=n), "a": a, "b": b, "w": np.exp(3 * rng.normal(size=n))})
     return "y ~ 1 + (1 | a) + (1 | b)", data, "w"
 
@@ -107,7 +119,9 @@ CASES: dict[str, Callable[[Generator], Case]] = {
 SEEDS = range(5)
 
 
-def lowest(formula: str, data: pd.DataFrame, weights: str | None, fit: mw.LmerResult, rng: Generator) -> float:
+def lowest(
+    formula: str, data: pd.DataFrame, weights: str | None, fit: mw.LmerResult, rng: Generator
+) -> float:
     """The lowest certified criterion from starts over decades, also around the fit's own theta."""
     own = np.abs(fit.theta)
     own = np.where(own > 0, own, np.median(own[own > 0]) if (own > 0).any() else 1.0)

@@ -153,21 +153,52 @@ def decide(design: Design, at: kernel.Problem, *, reml: bool) -> Doubt | None:
     ModelError
         Naming what is not identified, and what to leave out. By REML that is what the fixed effects leave no
         data for. Maximum likelihood has an optimum there all the same, unless the covariance of the response
-        itself says too little.
+        itself says too little. Parameters that only that covariance cannot tell apart are no error where it,
+        and with it every fixed effect, is the same for all of them: one of their values is found, and said to
+        be one of many.
     """
     found = unidentified(design, kernel.unidentified(design, at, off_fixed=True))
     if found is None:
         return None
+    whole = unidentified(design, kernel.unidentified(design, at, off_fixed=False))
     if not reml:
-        whole = unidentified(design, kernel.unidentified(design, at, off_fixed=False))
         if whole is None:
             return _doubt(design, found, "by_design")
         found = whole
+    if whole is not None and len(whole.directions) == len(found.directions) and _harmless(design, found):
+        return _doubt(design, found, "split")
     if found.directions[:, -1].any():
         check_residual_is_left(design, None)
     raise ModelError(
         f"{_told(design, found)} control=Control(unidentified='hold') holds it at zero and fits the rest."
     )
+
+
+def _harmless(design: Design, found: Unidentified) -> bool:
+    """Whether what is not identified is how a covariance is split between terms, or within one.
+
+    Not so where the residual variance takes part, where one factor has the same effect in two of its terms,
+    and where a column never varies within a level: these are mistakes in the formula.
+    """
+    places = _places(design.terms)
+    for group in _together(found.directions, places):
+        if -1 in group or len({design.terms[t].factor for t in group}) < len(group):
+            return False
+        if len(group) > 1:
+            continue
+        term = design.terms[group[0]]
+        met = {c for p, d in zip(places, found.directions.T, strict=True) if d.any() for c in (p.row, p.col)}
+        if not all(term.names[c] == INTERCEPT or _varies_within(design, term, c) for c in met):
+            return False
+    return True
+
+
+def _varies_within(design: Design, term: RandomTerm, column: int) -> bool:
+    """Whether a column has different values within some level of the term's factor."""
+    factor, values = design.factors[term.factor], term.columns[column]
+    first = np.empty(factor.n_levels)
+    first[factor.codes] = values
+    return bool(np.any(values != first[factor.codes]))
 
 
 def hold(design: Design) -> tuple[Design, Doubt | None]:
@@ -189,7 +220,7 @@ def hold(design: Design) -> tuple[Design, Doubt | None]:
     return rest, _doubt(design, found, "held")
 
 
-def _doubt(design: Design, found: Unidentified, kind: Literal["by_design", "held"]) -> Doubt:
+def _doubt(design: Design, found: Unidentified, kind: Literal["by_design", "held", "split"]) -> Doubt:
     absorbed = [h.term for h in found.held if len(found.absorbed[h.term])]
     fixed = [name for t in absorbed for name in _absorbing(design, design.terms[t], found.absorbed[t])]
     words = tuple(_held_words(design, h) for h in found.held)
@@ -204,6 +235,12 @@ def doubtful(doubt: Doubt) -> str:
         return (
             f"The data hardly tell the variances of {terms}{apart}: they may change by half and the "
             "criterion does not. Leave something out, or measure predictors from their centre."
+        )
+    if doubt.kind == "split":
+        return (
+            f"The data do not identify how the covariance is split: {terms} could be left out, and the estimates "
+            "of these variances and covariances are one of many choices that fit as well. The criterion, the "
+            "fixed effects and their standard errors are the same for all of them."
         )
     fixed = _listed([repr(name) for name in doubt.fixed]) if doubt.fixed else ""
     taken = f", which {fixed} in the fixed part takes up" if fixed else ""

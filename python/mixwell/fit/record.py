@@ -65,14 +65,15 @@ class Doubt:
     kind
         ``"flat"``: the criterion hardly changes while these variances change by half. ``"by_design"``: the
         fixed effects leave no data for them, and maximum likelihood settles them by the design alone.
-        ``"held"``: they were held at zero because the data do not identify them.
+        ``"held"``: they were held at zero because the data do not identify them. ``"split"``: other values of
+        them give the response the very same covariance.
     terms
         Which, as texts: ``"(1 | tank)"``, ``"'(Intercept)' in (Days | Subject)"``.
     fixed
         Names of the fixed terms that take up the same effects; empty where that is not the reason.
     """
 
-    kind: Literal["flat", "by_design", "held"]
+    kind: Literal["flat", "by_design", "held", "split"]
     terms: tuple[str, ...]
     fixed: tuple[str, ...] = ()
 

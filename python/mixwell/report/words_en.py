@@ -443,6 +443,11 @@ SENTENCES: Mapping[str, str] = {
         "The data do not identify the variance of {terms}: maximum likelihood settles it by the design "
         "alone, whatever the response."
     ),
+    "conv_split": (
+        "The data do not identify how the covariance is split: {terms} could be left out, and the estimates of "
+        "these variances are one of many choices that fit as well. The fixed effects and their standard errors "
+        "are the same for all of them."
+    ),
     "conv_held": "Held at zero, because the data do not identify its variance: {terms}.",
     "conv_taken_up": (
         "In the fixed part {fixed} takes up the same effects, so that its standard errors and tests hold for "

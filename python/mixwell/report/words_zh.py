@@ -319,6 +319,10 @@ SENTENCES: Mapping[str, str] = {
     "conv_unidentified_short": "数据无法识别{terms}",
     "conv_flat": "数据几乎无法识别{terms}的方差：这些方差改变一半，准则几乎不变，因此不应解释其估计值。",
     "conv_by_design": "数据无法识别{terms}的方差：最大似然仅凭设计确定其取值，与响应变量无关。",
+    "conv_split": (
+        "数据无法识别协方差应如何拆分：可以去掉{terms}，这些方差的估计值只是拟合同样好的多种取值之一；"
+        "固定效应及其标准误不受影响。"
+    ),
     "conv_held": "由于数据无法识别其方差，{terms}固定为零。",
     "conv_taken_up": (
         "固定效应{fixed}已包含同样的效应，其标准误与检验只适用于这些组本身，不能推广到同类的其他组。"
