@@ -20,7 +20,7 @@ STARTS = 12
 
 
 def years(offset: float) -> Callable[[Generator], Case]:
-    """Balanced growth with the origin of time far from the data: what correlated columns hide from each other."""
+    """Balanced growth, the origin of time far from the data: correlated columns hide each other."""
 
     def make(rng: Generator) -> Case:
         q, t = int(rng.integers(4, 25)), int(rng.integers(4, 12))

@@ -238,9 +238,9 @@ def doubtful(doubt: Doubt) -> str:
         )
     if doubt.kind == "split":
         return (
-            f"The data do not identify how the covariance is split: {terms} could be left out, and the estimates "
-            "of these variances and covariances are one of many choices that fit as well. The criterion, the "
-            "fixed effects and their standard errors are the same for all of them."
+            f"The data do not identify how the covariance is split: {terms} could be left out, and the "
+            "estimates of these variances and covariances are one of many choices that fit as well. The "
+            "criterion, the fixed effects and their standard errors are the same for all of them."
         )
     fixed = _listed([repr(name) for name in doubt.fixed]) if doubt.fixed else ""
     taken = f", which {fixed} in the fixed part takes up" if fixed else ""

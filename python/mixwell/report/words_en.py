@@ -426,8 +426,8 @@ SENTENCES: Mapping[str, str] = {
     ),
     "start": "a search from another start",
     "starts": "{n} searches from other starts",
-    "value": "1 trial value",
-    "values": "{n} trial values",
+    "trial": "1 trial value",
+    "trials": "{n} trial values",
     "conv_starts": "Whether it is the lowest one cannot be proved; {looked} found none lower.",
     "conv_failed": (
         "The {criterion} is {value} after {evaluations}, and the certificate of the optimum failed: "
@@ -444,9 +444,9 @@ SENTENCES: Mapping[str, str] = {
         "alone, whatever the response."
     ),
     "conv_split": (
-        "The data do not identify how the covariance is split: {terms} could be left out, and the estimates of "
-        "these variances are one of many choices that fit as well. The fixed effects and their standard errors "
-        "are the same for all of them."
+        "The data do not identify how the covariance is split: {terms} could be left out, and the estimates "
+        "of these variances are one of many choices that fit as well. The fixed effects and their standard "
+        "errors are the same for all of them."
     ),
     "conv_held": "Held at zero, because the data do not identify its variance: {terms}.",
     "conv_taken_up": (
@@ -463,8 +463,8 @@ SENTENCES: Mapping[str, str] = {
         "starts with control=Control(starts=50)."
     ),
     "conv_far": (
-        "Group effects exceed the error so far that double precision does not hold both: treat effects of that "
-        "size as fixed, or look for one in the data that the fixed part should explain."
+        "Group effects exceed the error so far that double precision does not hold both: treat effects of "
+        "that size as fixed, or look for one in the data that the fixed part should explain."
     ),
     "conv_regular": "No covariance matrix of random effects is singular.",
     "sing_intro": "The fit is singular: {phrases}.",

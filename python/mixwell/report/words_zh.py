@@ -308,8 +308,8 @@ SENTENCES: Mapping[str, str] = {
     ),
     "start": "从另1个初值的搜索",
     "starts": "从另外{n}个初值的搜索",
-    "value": "1次试算",
-    "values": "{n}次试算",
+    "trial": "1次试算",
+    "trials": "{n}次试算",
     "conv_starts": "它是否为全局最低无法证明；{looked}均未发现更低的准则。",
     "conv_failed": (
         "{criterion}为{value}，共求值{evaluations}，但未通过收敛性验证：{reason}，准则可能偏高{gap}。估计"
