@@ -53,7 +53,9 @@ def test_numbers_are_those_of_r() -> None:
     expected.append(rf"\(Intr\)\nDays +{correlation:.3f}\n")
     for pattern in expected:
         assert re.search(pattern, text), pattern
-    assert re.search(r"Converged, certified: criterion within \S+ of a local minimum \(\d+ evaluations\)\.", text)
+    assert re.search(
+        r"Converged, certified: criterion within \S+ of a local minimum \(\d+ evaluations\)\.", text
+    )
 
 
 def test_maximum_likelihood_shows_information_criteria() -> None:

@@ -90,7 +90,9 @@ def converged(design: Design, fit: Fit) -> Check:
         "converged",
         "certificate of the optimum",
         "fine" if good else "violated",
-        f"criterion within {fit.certificate.gap:.1g} of a local minimum" if good else convergence.failure(fit),
+        f"criterion within {fit.certificate.gap:.1g} of a local minimum"
+        if good
+        else convergence.failure(fit),
         "The optimum is certified." if good else "The estimates are not those of the lowest criterion.",
         "" if good else "print(fit.convergence.explain())",
     )
