@@ -492,10 +492,10 @@ def load_ratpups() -> pd.DataFrame:
 
 
 def load_sleepstudy() -> pd.DataFrame:
-    """Reaction times of 18 people on ten days of too little sleep.
+    """Reaction times of 18 people on the first ten days of a sleep deprivation study.
 
-    The group that was allowed three hours in bed per night. Days 0 and 1 were training and day 2 the
-    baseline; sleep was restricted after day 2.
+    The group that was allowed three hours in bed per night. Days 0 and 1 were adaptation and training, day 2
+    the baseline; sleep was restricted after day 2 only.
 
     Returns
     -------
