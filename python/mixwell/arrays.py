@@ -42,7 +42,7 @@ def _sealed(value: object) -> object:
     if type(value) is tuple:
         parts = tuple(map(_sealed, value))
         return parts if any(new is not old for new, old in zip(parts, value, strict=True)) else value
-    if type(value) is dict:
+    if type(value) is dict and any(isinstance(part, np.ndarray | tuple) for part in value.values()):
         return {key: _sealed(part) for key, part in value.items()}
     return value
 

@@ -14,6 +14,7 @@ from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.identified import hold
 from mixwell.fit.solve import solve
+from mixwell.memory import memory_errors
 from mixwell.result.base import numbers_given
 from mixwell.result.checking import Checking
 from mixwell.result.estimates import Estimates
@@ -115,9 +116,10 @@ def lmer(
     0  (Intercept)   251.405      6.825  17.0     36.838      0.0
     1         Days    10.467      1.546  17.0      6.771      0.0
     """
-    design = build_design(
-        formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
-    )
+    with memory_errors("the columns of the design"):
+        design = build_design(
+            formula, data, weights=weights, offset=offset, contrasts=contrasts, na_action=na_action
+        )
     held = None
     if isinstance(control, Control) and control.unidentified == "hold":
         design, held = hold(design)

@@ -32,7 +32,6 @@ def generator(seed: Seed) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@memory_errors("simulated responses: ask for fewer")
 def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     """Draw responses with new random effects and new errors, at the estimates.
 
@@ -55,7 +54,8 @@ def simulate(design: Design, fit: Fit, n: int, seed: Seed) -> FloatArray:
     effect_sd = [fit.sigma * t for t in quantities.relative_factors(design, fit)]
     sizes = [design.factors[term.factor].n_levels * len(term.names) for term in design.terms]
     width = design.n_obs + sum(sizes)
-    out = np.empty((n, design.n_obs))
+    with memory_errors(f"{n} responses of {design.n_obs} rows; ask for fewer"):
+        out = np.empty((n, design.n_obs))
     together = max(1, _PORTION // width)
     for start in range(0, n, together):
         responses = out[start : start + together]

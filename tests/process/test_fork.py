@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +86,15 @@ def test_a_pool_of_forked_workers_gives_the_same_numbers() -> None:
     with multiprocessing.get_context("fork").Pool(2) as pool:
         found = pool.map_async(draws, [1, 2]).get(SECONDS)
     assert found == [draws(1), draws(2)]
+
+
+def test_threads_come_from_one_place() -> None:
+    """Rayon beside the pool of the process would wait for threads that a forked child does not have."""
+    sources = Path(__file__).parents[2].glob("crates/*/src/**/*.rs")
+    users = {
+        path.name for path in sources if re.search(r"rayon(::(?!ThreadPoolBuilder)|\()", path.read_text())
+    }
+    assert users == {"pool.rs"}
 
 
 def test_a_child_of_a_child_works(fit: mw.LmerResult) -> None:

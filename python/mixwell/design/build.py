@@ -53,7 +53,6 @@ from mixwell.formula.expand import Bar
 from mixwell.formula.expression import Name, Node, names, time_names
 from mixwell.formula.fixed import Variable
 from mixwell.formula.parse import ParsedFormula, parse_formula
-from mixwell.memory import memory_errors
 
 FloatArray = NDArray[np.float64]
 
@@ -62,7 +61,6 @@ _WEIGHTS = "weights"
 _OFFSET = "offset"
 
 
-@memory_errors("the columns of the design")
 def build_design(
     formula: str,
     data: object,

@@ -21,7 +21,6 @@ from mixwell.design.record import Design, GroupingRecipe, Recipe
 from mixwell.errors import DataError
 from mixwell.formula.expression import names, time_names
 from mixwell.formula.fixed import Variable
-from mixwell.memory import memory_errors
 
 FloatArray = NDArray[np.float64]
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -70,7 +69,6 @@ class NewRows:
     index: pd.Index | None
 
 
-@memory_errors("the columns of the new data")
 def new_rows(
     design: Design,
     newdata: object,

@@ -22,6 +22,7 @@ from mixwell.inference.contrast import Approximation
 from mixwell.inference.kenward_roger import kenward_roger
 from mixwell.inference.satterthwaite import satterthwaite
 from mixwell.inference.strata import between_within, containment, normal, residual
+from mixwell.memory import memory_errors
 
 Ddf = Literal["satterthwaite", "kenward-roger", "residual", "normal", "containment", "between-within"]
 
@@ -71,4 +72,5 @@ def approximation(design: Design, fit: Fit, ddf: str) -> Approximation:
     [17.0]
     """
     check_ddf(ddf)
-    return METHODS[ddf](design, fit)
+    with memory_errors(f"the degrees of freedom of ddf={ddf!r}; ddf='satterthwaite' takes least"):
+        return METHODS[ddf](design, fit)

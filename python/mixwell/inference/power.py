@@ -37,6 +37,7 @@ from mixwell.inference.hypothesis import Hypothesis, read_hypothesis
 from mixwell.inference.parameters import parameter_names
 from mixwell.inference.refits import Refitting, in_portions
 from mixwell.kernel import Theta
+from mixwell.memory import memory_errors
 from mixwell.simulate import Seed, generator, simulate
 
 FloatArray = NDArray[np.float64]
@@ -107,14 +108,15 @@ def planned(
             "parameters are a dict of values by name, as {'sigma': 1.0, ...}, not a "
             f"{type(parameters).__name__}."
         )
-    design = build_design(
-        formula,
-        _with_response(formula, data),
-        weights=None,
-        offset=None,
-        contrasts=contrasts,
-        na_action="raise",
-    )
+    with memory_errors("the columns of the plan"):
+        design = build_design(
+            formula,
+            _with_response(formula, data),
+            weights=None,
+            offset=None,
+            contrasts=contrasts,
+            na_action="raise",
+        )
     rough = solve(design, reml=reml)
     names = parameter_names(design, rough)
     unknown = [name for name in parameters if name not in names]
@@ -262,7 +264,8 @@ def power(
     seeds = generator(seed).integers(0, 2**63, size=len(sizes))
     rows = []
     for size, own_seed in zip(sizes, seeds, strict=True):
-        part = own.design(own.spread(int(size)))
+        with memory_errors(f"a design of {size} groups"):
+            part = own.design(own.spread(int(size)))
         rng = np.random.default_rng(int(own_seed))
         p_values = in_portions(
             n_sims,

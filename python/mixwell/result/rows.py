@@ -15,6 +15,7 @@ from mixwell.errors import DataError
 from mixwell.fit.solve import solve
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
+from mixwell.memory import memory_errors
 from mixwell.predict import predict_interval, predict_new, predict_rows
 from mixwell.result.base import Fitted, FloatArray, numbers_given
 from mixwell.result.warn import warn_about
@@ -122,18 +123,20 @@ class Predictions(Fitted):
         if interval is None:
             if newdata is None:
                 return row_vector(self._origin, predict_rows(self.design, self.fit, random), "predicted")
-            values, at = predict_new(self.design, self.fit, newdata, random, new_levels)
+            with memory_errors("the columns of the new data"):
+                values, at = predict_new(self.design, self.fit, newdata, random, new_levels)
             return row_vector(at, values, "predicted")
-        found, origin = predict_interval(
-            self.design,
-            self.fit,
-            newdata,
-            random,
-            new_levels,
-            interval=interval,
-            level=level,
-            ddf=ddf,
-        )
+        with memory_errors("intervals of so many rows; predict them in portions"):
+            found, origin = predict_interval(
+                self.design,
+                self.fit,
+                newdata,
+                random,
+                new_levels,
+                interval=interval,
+                level=level,
+                ddf=ddf,
+            )
         return row_frame(
             self._origin if origin is None else origin,
             {
