@@ -8,6 +8,7 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import checked, numbers_given
 from mixwell.data.labelled import by_names
 from mixwell.design.build import build_design
 from mixwell.fit import quantities
@@ -15,7 +16,6 @@ from mixwell.fit.control import Control
 from mixwell.fit.identified import hold
 from mixwell.fit.solve import solve
 from mixwell.memory import memory_errors
-from mixwell.result.base import numbers_given
 from mixwell.result.checking import Checking
 from mixwell.result.estimates import Estimates
 from mixwell.result.means import MarginalMeans
@@ -53,6 +53,7 @@ class LmerResult(Estimates, MarginalMeans, Variances, Predictions, Checking, Tel
     """
 
 
+@checked
 def lmer(
     formula: str,
     data: object,

@@ -78,7 +78,7 @@ def test_every_kind_keeps_the_index_and_an_unknown_one_is_named() -> None:
         assert isinstance(values, pd.Series)
         assert values.index.equals(grouped().index)
         assert np.isfinite(values).all()
-    with pytest.raises(mw.MixwellError, match=r"no kind of residuals 'raw'.*'whitened'"):
+    with pytest.raises(mw.MixwellError, match=r"no kind='raw'.*'whitened'"):
         result.residuals("raw")
 
 

@@ -396,7 +396,7 @@ def test_text_of_every_test_is_complete_and_fits_the_page() -> None:
         (lambda tests: tests.ljung_box("G"), "did you mean 'g'"),
         (lambda tests: tests.ljung_box(lags=99), "lags is 1 to"),
         (lambda tests: tests.ljung_box(lags=2.5), "lags is 1 to"),
-        (lambda tests: tests.ljung_box(kind="raw"), "no kind of residuals 'raw'"),
+        (lambda tests: tests.ljung_box(kind="raw"), "no kind='raw'"),
         (lambda tests: tests.durbin_watson(order="g"), "order='g' is not a numeric variable"),
         (lambda tests: tests.reset(powers=()), "whole numbers of at least 2"),
         (lambda tests: tests.reset(powers=(1, 2)), "whole numbers of at least 2"),

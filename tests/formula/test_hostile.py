@@ -66,7 +66,7 @@ LIMITS = {
     "in bars": ("y ~ x + (bs(x, df=1e12) | g)", "df must be a whole number"),
     "scale": ("y ~ scale(x, center=c(1, 2)) + (1 | g)", "each TRUE, FALSE or a number"),
     "lag": ("y ~ lag(x, g, steps=1e12) + (1 | g)", "are missing"),
-    "rolling": ("y ~ rolling_mean(x, g, window=1e300) + (1 | g)", "are missing"),
+    "rolling": ("y ~ rolling_mean(x, g, window=1e300) + (1 | g)", "window must be a positive whole number"),
     "nul": ("y ~ x\0 + (1 | g)", "has no meaning in a formula"),
     "nul in backticks": ("y ~ `x\0` + (1 | g)", "is not a column"),
     "surrogate": ("y ~ x\ud800 + (1 | g)", "half a character"),

@@ -250,7 +250,10 @@ def _from_objects(name: str, series: pd.Series) -> Column:
         missing = series.isna().to_numpy()
         return Logicals(name, series.where(~missing, False).to_numpy(dtype=bool), _mask(missing))
     if found in ("integer", "floating", "mixed-integer-float", "decimal"):
-        return _numbers(name, series.astype(float).to_numpy())
+        try:
+            return _numbers(name, series.astype(float).to_numpy())
+        except OverflowError:
+            raise DataError(f"The column {name!r} holds a number too large to compute with.") from None
     if found in ("mixed", "mixed-integer"):
         raise DataError(
             f"The column {name!r} mixes types ({_examples(series)}); make it all numbers or all text, "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
 from mixwell.diagnostics import dependence, distribution, mean, variance
@@ -19,6 +20,7 @@ from mixwell.fit.record import Fit
 from mixwell.simulate import Seed
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True)
 class Diagnostics:
     """Tests of the assumptions of a fit, one method each.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.diagnostics import assumptions, mean
@@ -28,6 +29,7 @@ else:
 _SIMULATE_ROWS = 2_500_000
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Checks:
     """The checks of a fit. ``str()`` is a table of at most 79 columns; notebooks show HTML.

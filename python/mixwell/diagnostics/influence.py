@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import betainc, chdtrc
 
 from mixwell import kernel
+from mixwell.arguments import checked_methods, values_given
 from mixwell.data.columns import Factor, labels
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
@@ -151,6 +152,7 @@ def _bound(scale: FloatArray, tail: Callable[[FloatArray], FloatArray]) -> float
 # ---- deletion
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Influence:
     """Estimates without each row or group in turn, beside those with all rows.
@@ -289,7 +291,8 @@ def deletion_groups(design: Design, by: str | ArrayLike) -> tuple[str, NDArray[n
     """Name, labels and code of each row, of what is left out one at a time."""
     n = design.n_obs
     if not isinstance(by, str):
-        values = np.asarray(by if design.rows is None else design.rows.in_order(by, "influence(by=)"))
+        ordered = by if design.rows is None else design.rows.in_order(by, "influence(by=)")
+        values = values_given(ordered, "influence(by=)")
         if values.shape != (n,):
             raise DataError(f"influence(by=) needs {n} labels, one per row used; got shape {values.shape}.")
         found, codes = np.unique(values, return_inverse=True)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwell import kernel
+from mixwell.arguments import check_one_of
 from mixwell.design.record import Design
 from mixwell.diagnostics.marginal import whitened_residuals
-from mixwell.errors import MixwellError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 
@@ -29,6 +29,7 @@ def residuals(design: Design, fit: Fit, kind: str) -> FloatArray:
     MixwellError
         If there is no such kind, or whitening would take too long.
     """
+    check_one_of("kind", kind, RESIDUAL_KINDS)
     if kind == "response":
         return quantities.response_residuals(design, fit)
     if kind == "pearson":
@@ -41,10 +42,7 @@ def residuals(design: Design, fit: Fit, kind: str) -> FloatArray:
         return studentized_residuals(design, fit, kernel.leverages(design, fit.theta))
     if kind == "marginal":
         return quantities.marginal_residuals(design, fit)
-    if kind in {"whitened", "normalized"}:
-        return whitened_residuals(design, fit)
-    kinds = ", ".join(map(repr, RESIDUAL_KINDS))
-    raise MixwellError(f"There is no kind of residuals {kind!r}; there are {kinds}.")
+    return whitened_residuals(design, fit)
 
 
 def residual_df(design: Design, fit: Fit) -> int:

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixwell.arguments import check_one_of
+from mixwell.arguments import check_one_of, values_given
 from mixwell.data.columns import Factor
 from mixwell.data.frame import near
 from mixwell.design.record import Design
@@ -204,7 +204,8 @@ def _named(design: Design, cluster: str | ArrayLike | None) -> tuple[str, NDArra
             )
         return _outermost(design, count, block) or "independent blocks", block
     if not isinstance(cluster, str):
-        values = np.asarray(cluster if design.rows is None else design.rows.in_order(cluster, "cluster="))
+        ordered = cluster if design.rows is None else design.rows.in_order(cluster, "cluster=")
+        values = values_given(ordered, "cluster=")
         if values.shape != (design.n_obs,):
             raise DataError(
                 f"cluster= needs {design.n_obs} labels, one per row used; got shape {values.shape}."

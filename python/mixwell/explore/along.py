@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from mixwell.arguments import checked
 from mixwell.data.columns import Numbers
 from mixwell.data.instants import Instants, as_instants
 from mixwell.design.along import Along, Statistic, accumulated, along, lagged, rolled
 from mixwell.explore import given
 
 
+@checked
 def lag(x: object, g: object, time: object = None, steps: int = 1) -> Any:
     """The value of ``x`` some measurements earlier in the same group.
 
@@ -50,6 +52,7 @@ def lag(x: object, g: object, time: object = None, steps: int = 1) -> Any:
     return _along(x, g, time, lagged(steps))
 
 
+@checked
 def rolling_mean(
     x: object, g: object, time: object = None, window: int = 3, min_periods: int | None = None
 ) -> Any:
@@ -86,6 +89,7 @@ def rolling_mean(
     return _along(x, g, time, rolled(window, min_periods))
 
 
+@checked
 def cumulative(x: object, g: object, time: object = None, statistic: Statistic = "sum") -> Any:
     """Running sum, mean, minimum, maximum or count of the same group up to the row, its own value included.
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from mixwell.arguments import check_level
+from mixwell.arguments import check_level, checked
 from mixwell.data.columns import Column, Factor, Numbers, as_factor
 from mixwell.data.frame import Frame, open_frame
 from mixwell.data.instants import Instants, time_texts
@@ -64,6 +64,7 @@ class Cells:
     tables: tuple[tuple[IntArray, IntArray], ...]
 
 
+@checked
 def describe(
     data: object,
     variables: str | Sequence[str] | None = None,

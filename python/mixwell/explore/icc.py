@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import fdtrc, fdtri
 
-from mixwell.arguments import check_level
+from mixwell.arguments import check_level, checked
 from mixwell.data.frame import Frame, near, open_frame
 from mixwell.data.output import NativeFrame, Origin, frame, output_kind
 from mixwell.design.build import build_design
@@ -49,6 +49,7 @@ class OneWay:
     df_within: int
 
 
+@checked
 def icc_screen(data: object, y: str, groups: str | Sequence[str], *, level: float = 0.95) -> NativeFrame:
     """Intraclass correlation of each grouping by itself, and what it implies.
 

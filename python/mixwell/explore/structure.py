@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from mixwell.arguments import checked, checked_methods
 from mixwell.data.columns import Column, Factor, Numbers, as_factor
 from mixwell.data.frame import Frame, near, open_frame
 from mixwell.data.instants import Instants
@@ -36,6 +37,7 @@ _MOST_COVARIATES = 24
 _FACTORS_ABREAST = 3
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Structure:
     """What :func:`structure` found. ``str()`` tells it in text; the frames hold it, in the caller's kind.
@@ -113,6 +115,7 @@ class Structure:
         return pictures.plot_hierarchy(self, ax=ax, labels=labels, lang=lang)
 
 
+@checked
 def structure(
     data: object,
     factors: str | Sequence[str],

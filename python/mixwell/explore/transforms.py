@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mixwell.arguments import checked
 from mixwell.data.instants import as_instants
 from mixwell.design.transforms import cyclic_pair, elapsed, group_means, instant, mean
 from mixwell.errors import DataError
@@ -23,6 +24,7 @@ from mixwell.explore import given
 FloatArray = NDArray[np.float64]
 
 
+@checked
 def center(x: object) -> Any:
     """``x`` minus its mean.
 
@@ -50,6 +52,7 @@ def center(x: object) -> Any:
     return given.like(x, values - mean(given.present("x", values)))
 
 
+@checked
 def scale(x: object) -> Any:
     """``x`` minus its mean, divided by its standard deviation (denominator n - 1).
 
@@ -83,6 +86,7 @@ def scale(x: object) -> Any:
     return given.like(x, (values - mean(present)) / np.sqrt(centred @ centred / (len(present) - 1)))
 
 
+@checked
 def between(x: object, g: object) -> Any:
     """The mean of ``x`` in the row's group: what differs between groups.
 
@@ -119,6 +123,7 @@ def between(x: object, g: object) -> Any:
     return given.like(x, np.append(means, np.nan)[group.codes])
 
 
+@checked
 def within(x: object, g: object) -> Any:
     """``x`` minus its mean in the row's group: what differs within groups. See :func:`between`.
 
@@ -147,6 +152,7 @@ def within(x: object, g: object) -> Any:
     return given.like(x, given.numbers("x", x) - given.numbers("x", between(x, g)))
 
 
+@checked
 def cyclic(x: object, period: float) -> Any:
     """Sine and cosine of ``x`` on a circle of the given period: a season with free amplitude and phase.
 
@@ -182,6 +188,7 @@ def cyclic(x: object, period: float) -> Any:
     return pair
 
 
+@checked
 def time_since(t: object, start: object = None, unit: str | float | None = None) -> Any:
     """Time passed since ``start``, as a number.
 

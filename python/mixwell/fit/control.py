@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from mixwell.arguments import is_count
+from mixwell.arguments import is_count, is_number, told
 from mixwell.errors import DataError
 
 
@@ -53,9 +51,8 @@ class Control:
     def __post_init__(self) -> None:
         for name in ("max_evaluations", "starts"):
             if not is_count(getattr(self, name)):
-                raise DataError(f"Control({name}={getattr(self, name)!r}): must be positive and whole")
-        gap = self.gap_tolerance
-        if not isinstance(gap, int | float | np.integer | np.floating) or not 0 < gap < np.inf:
-            raise DataError(f"Control(gap_tolerance={gap!r}): must be positive")
+                raise DataError(f"Control({name}={told(getattr(self, name))}): must be positive and whole.")
+        if not is_number(self.gap_tolerance) or not self.gap_tolerance > 0:
+            raise DataError(f"Control(gap_tolerance={told(self.gap_tolerance)}): must be positive.")
         if self.unidentified not in ("refuse", "hold"):
-            raise DataError(f"Control(unidentified={self.unidentified!r}): there are 'refuse' and 'hold'")
+            raise DataError(f"Control(unidentified={told(self.unidentified)}): there are 'refuse' and 'hold'")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.arguments import checked_methods
 from mixwell.design.record import Design, RandomTerm
 from mixwell.fit.identified import doubtful
 from mixwell.fit.record import Fit, TermCertificate, Trace
@@ -200,6 +201,7 @@ def explain(design: Design, fit: Fit) -> str:
     return " ".join(sentences)
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True)
 class Convergence:
     """What is proved about the optimum of a fit.

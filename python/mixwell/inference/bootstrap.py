@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from mixwell.arguments import check_count, check_one_of
+from mixwell.arguments import check_count, check_one_of, checked_methods
 from mixwell.arrays import seal
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
@@ -64,6 +64,7 @@ class Quantities:
         return out
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Bootstrap:
     """Draws of a statistic.
@@ -356,7 +357,12 @@ def _measure(
     """Names and value of the statistic at the fit, and a function for refits."""
     if isinstance(statistic, Quantities):
         return statistic.names, statistic.of(design, fit), statistic.of
-    given = statistic(design, fit)
+    try:
+        given = statistic(design, fit)
+    except MixwellError:
+        raise
+    except Exception as error:
+        raise DataError(f"statistic= fails on the fit itself, {type(error).__name__}: {error}") from error
     names = _statistic_names(given)
     estimate = _statistic_values(given, names)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mixwell.arguments import checked
 from mixwell.data.columns import Column, Factor
 from mixwell.data.output import NativeFrame, Origin, noted_frame, output_kind
 from mixwell.design.record import Design
@@ -219,6 +220,7 @@ def origin_of(design: Design) -> Origin:
     return Origin("pandas" if design.rows is None else output_kind(design.rows.kind), None)
 
 
+@checked
 def anova(
     *fits: Fitted,
     names: Sequence[str] | None = None,
@@ -300,6 +302,7 @@ def anova(
     return noted_frame(origin_of(fits[0].design), columns, " ".join(filter(None, notes)))
 
 
+@checked
 def compare(fits: Sequence[Fitted] | Mapping[str, Fitted], names: Sequence[str] | None = None) -> NativeFrame:
     """One table of models fitted to the same data, with guidance on how to choose.
 

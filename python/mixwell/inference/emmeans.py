@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from mixwell.arguments import check_level, check_one_of
+from mixwell.arguments import check_level, check_one_of, checked_methods
 from mixwell.data.columns import Numbers
 from mixwell.data.frame import near
 from mixwell.data.labelled import by_names
@@ -175,6 +175,7 @@ def _beyond(means: Means, basis: Basis) -> tuple[str, ...]:
     )
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class EmMeans:
     """Estimated marginal means (or slopes); ``frame`` is the table.
@@ -375,6 +376,7 @@ def _quantiles(df: FloatArray, level: float) -> FloatArray:
     return np.where(np.isnan(df), np.nan, t_quantile(level, np.where(np.isnan(df), 1.0, df)))
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Contrasts:
     """Comparisons of marginal means; ``frame`` is the table.

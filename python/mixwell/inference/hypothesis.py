@@ -10,10 +10,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixwell.arguments import numbers_given
 from mixwell.data.frame import near
 from mixwell.data.labelled import by_names
 from mixwell.design.record import Design
-from mixwell.errors import FormulaError, ModelError
+from mixwell.errors import DataError, FormulaError, ModelError
 from mixwell.fit import quantities
 from mixwell.fit.record import Fit
 from mixwell.inference.contrast import (
@@ -91,8 +92,8 @@ def read_hypothesis(design: Design, fit: Fit, given: str | Sequence[str] | Array
     if texts is None:
         ordered = by_names(given, names, "The hypothesis")
         try:
-            array = np.asarray(ordered, dtype=np.float64)
-        except (TypeError, ValueError) as error:
+            array = numbers_given(ordered, "The hypothesis")
+        except DataError as error:
             raise FormulaError(
                 "A hypothesis is text like 'a - b = 2', a list of texts, or a matrix with a column for each "
                 "fixed effect."

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
-from mixwell.arguments import check_count, check_level, check_one_of, is_count
+from mixwell.arguments import check_count, check_level, check_one_of, checked, is_count
 from mixwell.data.frame import near, open_frame
 from mixwell.data.output import NativeFrame, frame
 from mixwell.design.build import build_design
@@ -64,6 +64,7 @@ class Plan:
     control: Control | None = None
 
 
+@checked
 def planned(
     formula: str,
     data: object,
@@ -188,6 +189,7 @@ def _chosen(design: Design, rough: Fit, names: Sequence[str], values: Mapping[st
     )
 
 
+@checked
 def power(
     model: Fitted,
     effect: float | Mapping[str, float] | None = None,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mixwell import kernel
-from mixwell.arguments import check_level
+from mixwell.arguments import check_level, checked_methods
 from mixwell.data.output import NativeFrame, Origin, frame
 from mixwell.design.record import Design
 from mixwell.errors import DataError
@@ -78,6 +78,7 @@ class Curve:
         return float(x0 + h * low)
 
 
+@checked_methods
 @dataclass(frozen=True, slots=True, repr=False)
 class Profile:
     """Profiles of all parameters of a fit.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
+from mixwell.arguments import checked
 from mixwell.design.record import Design
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
@@ -85,6 +86,7 @@ class FitPlots:
     labels: Mapping[str, str] = field(default_factory=dict)
     lang: Lang = "en"
 
+    @checked
     def __call__(self, *, labels: Mapping[str, str] | None = None, lang: Lang | None = None) -> FitPlots:
         """The same pictures with names for variables (units, say) or in another language."""
         return replace(

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
 from mixwell import kernel
+from mixwell.arguments import numbers_given
 from mixwell.design.record import Design
 from mixwell.diagnostics.influence import deletion_groups
 from mixwell.errors import DataError
@@ -78,7 +79,7 @@ def plot_cooks(
     ['a', 'c', 'b']
     """
     text = words(lang, labels)
-    values = np.asarray(distances, dtype=np.float64)
+    values = numbers_given(distances, "distances")
     if values.ndim != 1 or len(values) != len(names):
         raise DataError(f"There are {len(names)} names for distances of shape {values.shape}.")
     defined = np.isfinite(values)
@@ -87,6 +88,8 @@ def plot_cooks(
     names = [name for name, known in zip(names, defined, strict=True) if known]
     values = values[defined]
     label = text.say("Cook's distance") if measure == "Cook's distance" else measure
+    if threshold is not None and not 0 <= threshold < np.inf:
+        raise DataError(f"threshold must be a finite number of at least 0, not {threshold!r}.")
     over = np.zeros(len(values), dtype=bool) if threshold is None else values > threshold
     colours = np.where(over, style.FLAGGED, style.MODEL)
     what = text.say("row") if by == "row" else text.name(by)
@@ -184,8 +187,10 @@ def plot_leverage(
     text = words(lang, labels)
     if leverages is None:
         leverages = kernel.leverages(design, fit.theta)
-    elif np.shape(leverages) != (design.n_obs,):
-        raise DataError(f"There are {design.n_obs} rows and leverages of shape {np.shape(leverages)}.")
+    else:
+        leverages = numbers_given(leverages, "leverages")
+        if leverages.shape != (design.n_obs,):
+            raise DataError(f"There are {design.n_obs} rows and leverages of shape {leverages.shape}.")
     residual = quantities.standardized_residuals(design, fit, leverages)
     defined = np.isfinite(residual)
     ax = new_axes(ax)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mixwell import kernel
+from mixwell.arguments import checked
 from mixwell.data.columns import Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import Origin
@@ -63,6 +64,7 @@ def model_frame(design: Design) -> dict[str, object]:
     return frame
 
 
+@checked
 def boxplot(
     design: Design,
     fit: Fit,
@@ -96,6 +98,7 @@ def boxplot(
     return plot_boxplot(model_frame(design), design.response_name, x, hue, ax=ax, labels=labels, lang=lang)
 
 
+@checked
 def spaghetti(
     design: Design,
     fit: Fit,
@@ -154,6 +157,7 @@ def line_covariate(design: Design, factor: int) -> str:
         raise
 
 
+@checked
 def cooks(
     design: Design,
     fit: Fit,
@@ -201,6 +205,7 @@ def cooks(
     )
 
 
+@checked
 def profile(
     design: Design,
     fit: Fit,
@@ -250,6 +255,7 @@ def large_sample_draws(design: Design, fit: Fit, n: int, seed: int) -> FloatArra
     return parameter_values(design, theta, fit.sigma * np.exp(drawn[:, -1] / 2), beta)
 
 
+@checked
 def pairs(
     design: Design,
     fit: Fit,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtri
 
-from mixwell.arguments import check_one_of
+from mixwell.arguments import check_one_of, numbers_given
 from mixwell.data.frame import near
 from mixwell.errors import DataError, ModelError
 from mixwell.inference.profile import Curve, Profile
@@ -238,7 +238,7 @@ def plot_pairs(
     4
     """
     text = words(lang, labels)
-    values = np.asarray(draws, dtype=np.float64)
+    values = numbers_given(draws, "draws")
     if values.ndim != 2 or values.shape[1] != len(names):
         raise DataError(f"plot_pairs() needs draws of {len(names)} parameters; the shape is {values.shape}.")
     for name in parameters or ():
@@ -274,7 +274,12 @@ def plot_pairs(
     axes = panels(ax, p * p, p, (max(4.0, 1.75 * p + 0.8), max(3.6, 1.6 * p + 0.5)))
     values = values[used]
     correlations = np.corrcoef(values[:, chosen], rowvar=False).reshape(p, p)
-    centre = None if estimates is None else np.asarray(estimates, dtype=np.float64)[chosen]
+    centre = None
+    if estimates is not None:
+        given = numbers_given(estimates, "estimates")
+        if given.shape != (len(names),):
+            raise DataError(f"estimates must be {len(names)} numbers; the shape is {given.shape}.")
+        centre = given[chosen]
     for row in range(p):
         for column in range(p):
             panel = axes[row * p + column]

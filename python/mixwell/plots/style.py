@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.text import Text
 
-from mixwell.arguments import check_level
+from mixwell.arguments import Refusing, asked_of, check_level
 from mixwell.design.record import Design
 from mixwell.errors import DataError, MixwellError
 
@@ -173,11 +173,12 @@ def as_typed(picture: object, ax: Axes | None, labels: Mapping[str, str]) -> Non
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """A picture: its arguments checked, drawn with :func:`settings`, the caller's own left untouched."""
     signature = inspect.signature(draw)
+    asked = asked_of(draw)
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
         ax, labels = check_arguments(draw.__name__, signature, args, kwargs)
-        with mpl.rc_context(settings()):  # type: ignore[arg-type]
+        with Refusing(asked, args, kwargs), mpl.rc_context(settings()):  # type: ignore[arg-type]
             picture = draw(*args, **kwargs)
             as_typed(picture, ax, labels)
             return picture

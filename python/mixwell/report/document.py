@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import Origin
 from mixwell.design.record import Design
 from mixwell.diagnostics.checks import check
@@ -33,6 +34,7 @@ _HTML = (".html", ".htm")
 _TEXT = (".txt", ".text", ".md")
 
 
+@checked_methods
 @dataclass(frozen=True, repr=False)
 class Report:
     """A report. ``str()`` is text; :attr:`html` is one self-contained page, which notebooks show.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixwell.arguments import check_level, check_one_of
+from mixwell.arguments import check_level, check_one_of, checked
 from mixwell.design.record import Design
 from mixwell.diagnostics.method import robust_method
 from mixwell.errors import MixwellError
@@ -323,6 +323,7 @@ def model_table(
     return rendered(one_model(model, text, level=level, stars=stars), fmt, path)
 
 
+@checked
 def table(
     models: Result | Sequence[Result],
     fmt: TableFormat = "text",

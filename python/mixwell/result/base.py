@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from mixwell.data.output import Origin, output_kind
 from mixwell.design.record import Design
-from mixwell.errors import DataError
 from mixwell.fit import quantities
 from mixwell.fit.control import Control
 from mixwell.fit.record import Fit
@@ -34,11 +33,3 @@ class Fitted:
     def _origin(self) -> Origin:
         rows = self.design.rows
         return Origin("pandas", None) if rows is None else Origin(output_kind(rows.kind), rows.labels)
-
-
-def numbers_given(values: object, what: str) -> FloatArray:
-    """A copy of an array of numbers, NaN where masked, or an error that names it."""
-    try:
-        return np.array(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{what} must be numbers: {error}.") from None

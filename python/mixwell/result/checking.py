@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import NativeFrame, NativeVector, row_frame, row_vector
 from mixwell.lazy import lazy_module
 from mixwell.result.base import Fitted
@@ -26,6 +27,7 @@ else:
     pictures = lazy_module("mixwell.plots.accessor")
 
 
+@checked_methods
 class Checking(Fitted):
     """Whether the model holds, in numbers and pictures."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import NativeFrame, NativeVector, row_vector, square_frame
 from mixwell.fit import convergence, quantities
 from mixwell.fit.convergence import Convergence
@@ -11,6 +12,7 @@ from mixwell.report import frames
 from mixwell.result.base import Fitted
 
 
+@checked_methods
 class Estimates(Fitted):
     """Estimates and criteria, under statsmodels' names."""
 

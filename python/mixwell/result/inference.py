@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mixwell.arguments import check_one_of
+from mixwell.arguments import check_one_of, checked_methods
 from mixwell.data.output import NativeFrame, square_frame
 from mixwell.errors import DataError, MixwellError
 from mixwell.fit import quantities
@@ -34,6 +34,7 @@ else:
     resampling = lazy_module("mixwell.inference.bootstrap")
 
 
+@checked_methods
 class Inference(Engine):
     """Tests of fixed effects, intervals of all parameters: one engine for every method."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import checked_methods
 from mixwell.data.output import NativeFrame, noted_frame
 from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
@@ -22,6 +23,7 @@ else:
     simple_effects = lazy_module("mixwell.inference.joint_tests")
 
 
+@checked_methods
 class MarginalMeans(Engine):
     """Means over a reference grid, and slopes of them."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixwell.arguments import checked_methods, numbers_given
 from mixwell.data.output import NativeFrame, NativeVector, row_frame, row_vector
 from mixwell.design.record import Design
 from mixwell.errors import DataError
@@ -17,7 +18,7 @@ from mixwell.inference.degrees_of_freedom import Ddf
 from mixwell.lazy import lazy_module
 from mixwell.memory import memory_errors
 from mixwell.predict import predict_interval, predict_new, predict_rows
-from mixwell.result.base import Fitted, FloatArray, numbers_given
+from mixwell.result.base import Fitted, FloatArray
 from mixwell.result.warn import warn_about
 from mixwell.simulate import Seed, simulate
 
@@ -27,6 +28,7 @@ else:
     updates = lazy_module("mixwell.report.group_update")
 
 
+@checked_methods
 class Predictions(Fitted):
     """What the fit says of other rows, groups and responses."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mixwell.arguments import checked_methods
 from mixwell.data.columns import Column, Factor
 from mixwell.data.instants import Instants
 from mixwell.data.output import NativeFrame, row_frame
@@ -31,6 +32,7 @@ else:
     tables = lazy_module("mixwell.report.tables")
 
 
+@checked_methods
 class Telling(Inference):
     """The result in text, tables and pages."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from mixwell.arguments import check_one_of
+from mixwell.arguments import check_one_of, checked_methods
 from mixwell.data.output import NativeFrame
 from mixwell.lazy import lazy_module
 from mixwell.result.inference import Inference
@@ -21,6 +21,7 @@ else:
     vif = lazy_module("mixwell.inference.vif")
 
 
+@checked_methods
 class Variances(Inference):
     """Tests of variances, and what share of the variance they are."""
 

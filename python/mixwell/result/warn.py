@@ -21,14 +21,14 @@ def warn_about(design: Design, fit: Fit) -> None:
     """Warn of a failed certificate, unidentified variances, a singular covariance matrix, aliased columns."""
     if len(fit.kept) < design.x.shape[1]:
         warnings.warn(
-            dropped_sentence(quantities.dropped_names(design, fit)), RankDeficiencyWarning, stacklevel=3
+            dropped_sentence(quantities.dropped_names(design, fit)), RankDeficiencyWarning, stacklevel=4
         )
     if not fit.certificate.converged:
         warnings.warn(
             f"The fit did not converge: {convergence.failure(fit)}. "
             "fit.convergence.explain() says what was found and what to try.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     if fit.certificate.doubt is not None:
         warnings.warn(doubtful(fit.certificate.doubt), UnidentifiedWarning, stacklevel=3)
@@ -38,5 +38,5 @@ def warn_about(design: Design, fit: Fit) -> None:
             f"The fit is singular: {'; '.join(phrases)}. This is where the criterion is lowest; "
             f"{convergence.singular_advice(design, fit)}.",
             SingularFitWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
