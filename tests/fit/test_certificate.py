@@ -27,7 +27,7 @@ def unfinished(formula: str, data: pd.DataFrame, reml: bool) -> list[tuple[mw.Lm
     """Fits that were stopped early, with how far their criterion is above the lowest."""
     best = mw.lmer(formula, data, reml=reml)
     found = []
-    for size in (0.6, 0.8, 1.3, 1.6):
+    for size in (0.6, 0.75, 0.85, 0.93, 1.1, 1.3, 1.6):
         for evaluations in (1, 2, 3):
             stopped = mw.lmer(
                 formula, data, reml, start=size * best.theta, control=mw.Control(max_evaluations=evaluations)

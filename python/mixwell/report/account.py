@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,7 +137,7 @@ def spread_intervals(design: Design, fit: Fit, control: Control | None) -> dict[
 
 
 def _profiled(
-    design: Design, fit: Fit, names: list[str], control: Control | None
+    design: Design, fit: Fit, names: Sequence[str], control: Control | None
 ) -> list[tuple[str, float, float]]:
     """Profile intervals; one that cannot be followed to its ends does not cost the others theirs."""
     try:

@@ -124,8 +124,8 @@ def plans(plots: FitPlots, text: Words) -> Iterator[tuple[str, Plan]]:
         names = quantities.effect_names(design, f)
         if not np.diagonal(quantities.factor_cov(design, fit, f)).any():
             continue
-        rows = 1.5 + 0.17 * min(factor.n_levels, 45)
-        size = (WIDE[0], min(max(3.2, rows) * -(-len(names) // 3), 14.0))
+        height = 1.5 + 0.17 * min(factor.n_levels, 45)
+        size = (WIDE[0], min(max(3.2, height) * -(-len(names) // 3), 14.0))
         caption = text.say("fig_random_effects", group=factor.name, level=level)
         yield (
             "random_effects",
