@@ -188,7 +188,15 @@ def test_planted_outliers_are_found() -> None:
 def test_distance_of_groups_is_that_of_their_modes() -> None:
     result = fitted("slopes")
     modes = result.random_effects["g"].to_numpy()
-    spread = result.cov_re["g"].to_numpy() - np.asarray(result.random_effects_cov["g"])
+    # Var(b-hat) = Sigma Z'PZ Sigma, by dense matrices: the fixed effects are estimated, too.
+    x, codes = result.design.x, result.design.factors[0].codes
+    z = np.zeros((len(x), len(modes), 2))
+    z[np.arange(len(x)), codes] = np.column_stack(result.design.terms[0].columns)
+    sigma = result.cov_re["g"].to_numpy()
+    v = np.einsum("iqa,ab,jqb->ij", z, sigma, z) + result.sigma**2 * np.eye(len(x))
+    inverse = np.linalg.inv(v)
+    p = inverse - inverse @ x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse)
+    spread = sigma @ np.einsum("iqa,ij,jqb->qab", z, p, z) @ sigma
     distance = np.einsum("qi,qij,qj->q", modes, np.linalg.inv(spread), modes)
     found = result.diagnostics.outlying_groups("g", alpha=1)
     order = np.argsort(-distance)

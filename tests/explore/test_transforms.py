@@ -230,7 +230,10 @@ def test_kind_in_is_kind_out() -> None:
         (lambda: mw.time_since(pd.Series([pd.NaT, pd.NaT])), "missing"),
         (lambda: mw.lag([1, 2], [1, 1], steps=0), "positive whole number"),
         (lambda: mw.lag([1, 2], [1, 1], steps=-1), "positive whole number"),
-        (lambda: mw.lag([1, 2], ["u", "u"], [3, 3]), "Rows 1 and 2 of group 'u' have the same time, 3"),
+        (
+            lambda: mw.lag([1, 2], ["u", "u"], [3, 3]),
+            r"Rows 1 and 2 \(counted from 1\) of group 'u' have the same time, 3",
+        ),
         (lambda: mw.rolling_mean([1, 2], [1, 1], window=1.5), "whole number"),
         (lambda: mw.rolling_mean([1, 2], [1, 1], window=2, min_periods=3), "more than window"),
         (lambda: mw.cumulative([1, 2], [1, 1], statistic="median"), "no statistic='median'"),

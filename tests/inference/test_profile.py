@@ -30,7 +30,9 @@ def test_curves_are_those_of_the_intervals(name: str) -> None:
     fit = fitted(name)
     profile = fit.profile(0.99)
     # 95 % ends are points of the curves, others are read between points: near a boundary to half a percent.
-    for level, tolerance in ((0.95, 1e-6), (0.9, 5e-3)):
+    # From a singular fit the walk to one end stops in rounding, 5e-6 of the width away.
+    exact = 1e-5 if fit.convergence.is_singular else 1e-6
+    for level, tolerance in ((0.95, exact), (0.9, 5e-3)):
         roots = fit.conf_int(method="profile", level=level)
         read = profile.conf_int(level)
         width = (roots["conf_high"] - roots["conf_low"]).to_numpy()

@@ -159,7 +159,7 @@ def shown(formula: str) -> str:
     >>> shown("y ~ x")
     "'y ~ x'"
     >>> shown("y ~ " + " + ".join(["x"] * 500))[-24:]
-    " x + ... (2,001 characters)"[-24:]
+    "' ... (2,001 characters)"
     """
     if len(formula) <= _MOST_SHOWN:
         return repr(formula)
