@@ -214,9 +214,14 @@ FRAMES: list[tuple[str, Any, type[MixwellError], str]] = [
         "two rows of a group",
         pups().iloc[:2],
         ModelError,
-        "'litter' has only one level, 'L0', in the 2 rows used",
+        "The factor 'sex' has 2 levels in 2 rows, one per row: its columns reproduce any response.",
     ),
-    ("two rows of two groups", pups().iloc[[0, 5]], ModelError, "2 levels in 2 rows, one level per row"),
+    (
+        "two rows of two groups",
+        pups().iloc[[0, 5]],
+        ModelError,
+        "The factor 'sex' has 2 levels in 2 rows, one per row: its columns reproduce any response.",
+    ),
     ("three rows", pups().iloc[[0, 1, 5]], ModelError, "there are fewer effects than rows"),
     (
         "a name twice",

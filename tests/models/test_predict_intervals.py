@@ -592,7 +592,9 @@ def test_many_outcomes_leave_only_the_uncertainty_of_the_fixed_effects() -> None
 def test_rows_of_known_groups_are_refused() -> None:
     fit = fitted("slopes")
     rows = new_rows_of().assign(g=["new", "a", "new", "b", "new", "new", "new"])
-    with pytest.raises(mw.DataError, match="2 rows, the first of them row 2, have only levels"):
+    with pytest.raises(
+        mw.DataError, match=r"2 rows, the first of them row 2 \(counted from 1\), have only levels"
+    ):
         fit.update_group(rows)
     with pytest.raises(mw.DataError, match="no column 'y'"):
         fit.update_group(new_rows_of().drop(columns="y"))

@@ -29,7 +29,7 @@ MODELS = {
     "crossed": ("diameter ~ 1 + (1 | plate) + (1 | sample)", mw.datasets.load_penicillin),
 }
 # Figures of each: data, effects and coefficients, variance, random effects, ellipse, trajectories, checks.
-FIGURES = {"rats": 12, "sleep": 14, "singular": 8, "crossed": 11}
+FIGURES = {"rats": 12, "sleep": 14, "singular": 8, "crossed": 12}
 VOID = {"meta", "link", "br", "path", "use", "rect"}
 
 

@@ -54,5 +54,5 @@ class Control:
                 raise DataError(f"Control({name}={told(getattr(self, name))}): must be positive and whole.")
         if not is_number(self.gap_tolerance) or not self.gap_tolerance > 0:
             raise DataError(f"Control(gap_tolerance={told(self.gap_tolerance)}): must be positive.")
-        if self.unidentified not in ("refuse", "hold"):
+        if not isinstance(self.unidentified, str) or self.unidentified not in ("refuse", "hold"):
             raise DataError(f"Control(unidentified={told(self.unidentified)}): there are 'refuse' and 'hold'")
