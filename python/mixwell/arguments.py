@@ -1,8 +1,8 @@
 """What every stage checks alike of the arguments it is given.
 
-Public functions and methods are :func:`checked`: what their signature says of an argument is what is asked of
-it, in one way for all. Limits that a type does not tell (a level between 0 and 1, a column that exists) are
-checked where the argument is used, by the functions above that.
+Public functions and methods are :func:`checked`: what their signature says of an argument is what is asked
+of it, in one way for all, where the function itself has not refused it in words of its own. Limits that a type
+does not tell (a level between 0 and 1, a column that exists) are checked where the argument is used.
 """
 
 from __future__ import annotations
@@ -383,7 +383,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """A public function whose arguments are what its signature says, or are refused by name.
 
     >>> @checked
-    ... def repeat(text: "str", times: "int" = 2) -> "str":
+    ... def repeat(text: str, times: int = 2) -> str:
     ...     return text * times
     >>> repeat("ab")
     'abab'
