@@ -1,8 +1,8 @@
 """What every stage checks alike of the arguments it is given.
 
 Public functions and methods are :func:`checked`: what their signature says of an argument is what is asked
-of it, in one way for all, where the function itself has not refused it in words of its own. Limits that a type
-does not tell (a level between 0 and 1, a column that exists) are checked where the argument is used.
+of it, in one way for all, where the function itself has not refused it in words of its own. Limits that a
+type does not tell (a level between 0 and 1, a column that exists) are checked where the argument is used.
 """
 
 from __future__ import annotations
