@@ -32,6 +32,9 @@ create_exception!(
     "An error of the compiled kernel: (kind, message, indices)."
 );
 
+/// Directions without information, and per term the columns that the fixed part absorbs.
+type Unidentified = (Vec<Vec<f64>>, Vec<Vec<Vec<f64>>>);
+
 fn kind_and_indices(error: &Error) -> (&'static str, Vec<usize>) {
     match *error {
         Error::UnknownParameter { index } => ("unknown_parameter", vec![index]),
@@ -335,7 +338,7 @@ impl Problem {
         py: Python<'_>,
         off_fixed: bool,
         arrays: Arrays<'_>,
-    ) -> PyResult<(Vec<Vec<f64>>, Vec<Vec<Vec<f64>>>)> {
+    ) -> PyResult<Unidentified> {
         let input = arrays.input()?;
         let found = detached(py, is_large(&input), || unidentified(&self.inner, &input, off_fixed))?;
         Ok((found.directions, found.absorbed))
