@@ -333,12 +333,7 @@ impl Problem {
     /// What the data cannot tell, for the arrays the problem was made from: (directions, absorbed columns per term), both
     /// empty where everything is identified; by what the fixed part leaves of the response, or by the response itself.
     #[pyo3(signature = (off_fixed, *arrays))]
-    fn unidentified(
-        &self,
-        py: Python<'_>,
-        off_fixed: bool,
-        arrays: Arrays<'_>,
-    ) -> PyResult<Unidentified> {
+    fn unidentified(&self, py: Python<'_>, off_fixed: bool, arrays: Arrays<'_>) -> PyResult<Unidentified> {
         let input = arrays.input()?;
         let found = detached(py, is_large(&input), || unidentified(&self.inner, &input, off_fixed))?;
         Ok((found.directions, found.absorbed))
