@@ -122,7 +122,7 @@ def test_pictures_that_refit_do_so_with_the_control_of_the_fit(sleep, monkeypatc
         "mixwell.plots.of_fit.make_profile", lambda *args, **kwargs: seen.append(kwargs["control"])
     )
     control = mw.Control()
-    with pytest.raises(AttributeError):
+    with pytest.raises(mw.MixwellError, match="profile must be a Profile, not None"):
         FitPlots(sleep.design, sleep.fit, control).profile()
     assert seen == [control]
 
